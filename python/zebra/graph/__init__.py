@@ -1,0 +1,1 @@
+"""The quantized network region between Relay and the scheduler."""

@@ -1,0 +1,159 @@
+"""How an instruction is declared: bit fields as annotations of a frozen dataclass.
+
+One declaration gives encoder, decoder, range checks, disassembler, C++ header
+and docs/isa.md. Fields are packed from bit 0 upward in the order declared,
+behind a common header; every instruction is WORD_BYTES long, little endian,
+and unused bits are zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+
+from zebra.errors import EncodingError
+
+WORD_BYTES = 64
+WORD_BITS = 8 * WORD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """One unsigned (or two's complement) field; ``bias`` is subtracted before encoding."""
+
+    width: int
+    doc: str
+    signed: bool = False
+    bias: int = 0
+
+    @property
+    def low(self) -> int:
+        """Smallest legal value."""
+        return (-(1 << (self.width - 1)) if self.signed else 0) + self.bias
+
+    @property
+    def high(self) -> int:
+        """Largest legal value."""
+        return (1 << (self.width - int(self.signed))) - 1 + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A tuple of ``count`` loop levels, level 0 (innermost) first; each an own dataclass."""
+
+    count: int
+    doc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A field at its place in the word. ``path`` is (name,) or (name, level, name)."""
+
+    path: tuple[str | int, ...]
+    offset: int
+    bits: Bits
+
+    @property
+    def name(self) -> str:
+        """Dotted name, as errors and the disassembler print it."""
+        return ".".join(str(part) for part in self.path)
+
+
+def bit_fields(cls: type) -> Iterator[tuple[str, Any, Bits | Levels]]:
+    """(name, plain type, Bits or Levels) of every declared field, in order."""
+    hints = get_type_hints(cls, include_extras=True)
+    for field in fields(cls):
+        hint = hints[field.name]
+        if get_origin(hint) is not Annotated:
+            raise TypeError(f"{cls.__name__}.{field.name} has no bit annotation")
+        plain, spec = get_args(hint)[:2]
+        yield field.name, plain, spec
+
+
+@cache
+def layout(cls: type) -> tuple[Slot, ...]:
+    """Every field of an instruction with its bit offset, levels flattened."""
+    slots: list[Slot] = []
+    offset = 0
+    for name, plain, spec in bit_fields(cls):
+        if isinstance(spec, Bits):
+            slots.append(Slot((name,), offset, spec))
+            offset += spec.width
+            continue
+        level_type = get_args(plain)[0]
+        for level in range(spec.count):
+            for inner, _, bits in bit_fields(level_type):
+                assert isinstance(bits, Bits)
+                slots.append(Slot((name, level, inner), offset, bits))
+                offset += bits.width
+    if offset > WORD_BITS:
+        raise TypeError(f"{cls.__name__} needs {offset} bits, more than {WORD_BITS}")
+    return tuple(slots)
+
+
+def read_field(insn: object, path: tuple[str | int, ...]) -> int:
+    """The value at ``path`` of an instruction object."""
+    value: Any = insn
+    for part in path:
+        value = value[part] if isinstance(part, int) else getattr(value, part)
+    return int(value)
+
+
+def encode_fields(insn: object) -> int:
+    """Pack every field of ``insn`` into one integer; EncodingError names a field out of range."""
+    word = 0
+    for slot in layout(type(insn)):
+        bits = slot.bits
+        value = read_field(insn, slot.path)
+        if not bits.low <= value <= bits.high:
+            raise EncodingError(
+                f"{type(insn).__name__}.{slot.name} = {value} does not fit: "
+                f"the field holds {bits.low}..{bits.high}"
+            )
+        word |= ((value - bits.bias) & ((1 << bits.width) - 1)) << slot.offset
+    return word
+
+
+def decode_fields(cls: type, word: int) -> dict[str, Any]:
+    """Constructor arguments of ``cls`` from a packed word; EncodingError on set unused bits."""
+    slots = layout(cls)
+    used = slots[-1].offset + slots[-1].bits.width
+    if word >> used:
+        raise EncodingError(f"{cls.__name__}: unused bits from {used} upward are set")
+    values: dict[tuple[str | int, ...], int] = {}
+    for slot in slots:
+        raw = (word >> slot.offset) & ((1 << slot.bits.width) - 1)
+        if slot.bits.signed and raw >> (slot.bits.width - 1):
+            raw -= 1 << slot.bits.width
+        values[slot.path] = raw + slot.bits.bias
+    arguments: dict[str, Any] = {}
+    for name, plain, spec in bit_fields(cls):
+        if isinstance(spec, Bits):
+            try:
+                arguments[name] = plain(values[(name,)])
+            except ValueError:
+                raise EncodingError(
+                    f"{cls.__name__}.{name} = {values[(name,)]} is not a {plain.__name__}"
+                ) from None
+            continue
+        level_type = get_args(plain)[0]
+        names = [inner for inner, _, _ in bit_fields(level_type)]
+        arguments[name] = tuple(
+            level_type(**{inner: values[(name, level, inner)] for inner in names})
+            for level in range(spec.count)
+        )
+    return arguments
+
+
+class Word:
+    """Base of instruction classes: registers opcodes and completes short level tuples."""
+
+    OPCODE: ClassVar[int]
+    REGISTRY: ClassVar[dict[int, type[Word]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "OPCODE" in cls.__dict__:
+            Word.REGISTRY[cls.OPCODE] = cls
