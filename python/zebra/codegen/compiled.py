@@ -1,0 +1,40 @@
+"""What the compiler hands to the artifact and the driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zebra.isa.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPort:
+    """An input or output of the program; see docs/architecture.md, "Compiled and Artifact"."""
+
+    name: str
+    shape: tuple[int, ...]
+    layout: str
+    dims: tuple[int, int, int, int]
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpan:
+    """Instructions [first, last) belong to the layer ``name`` (for people: ``origin``)."""
+
+    name: str
+    origin: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A verified program with its constants and its ports in calling order."""
+
+    name: str
+    program: Program
+    constants: bytes
+    inputs: tuple[TensorPort, ...]
+    outputs: tuple[TensorPort, ...]
+    layers: tuple[LayerSpan, ...]
