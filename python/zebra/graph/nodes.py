@@ -95,7 +95,9 @@ class ConvTranspose2d(Node):
     """out[o] = sum over i, k with i * stride + k - pad_begin = o of x[i] * weight[k], per group.
 
     weight int16 [K, C / groups, KH, KW] (already output-channel major, kernel not
-    flipped); the output's size is ``shape`` (output padding included).
+    flipped); the output's size is ``shape`` (output padding included). How many
+    taps meet the image depends on the output pixel, so here the zero point is not
+    folded: acc sums (x - zero_point) * weight, and scale.bias is the plain bias.
     """
 
     weight: npt.NDArray[np.int16]
@@ -104,6 +106,7 @@ class ConvTranspose2d(Node):
     stride: tuple[int, int] = (1, 1)
     pads: Pads = (0, 0, 0, 0)
     groups: int = 1
+    zero_point: int = 0
 
 
 class PoolKind(enum.Enum):
