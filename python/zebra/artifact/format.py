@@ -1,0 +1,156 @@
+"""The payload of each section of an artifact, to bytes and back.
+
+PORT: u32 inputs, u32 outputs, then the ports in calling order: string name,
+u32 layout (0 NCHW, 1 NHWC), u32 rank, u64 shape[rank], u64 dims[4], u64 address.
+DRAM: u64 dram_bytes, u64 constant_bytes, u32 inputs, u32 outputs, then the
+spans: u64 start, u64 size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zebra.artifact.stream import Reader, Writer
+from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.errors import ArtifactError, ConfigError
+from zebra.hw import HwConfig
+from zebra.isa.program import Program, Span
+from zebra.version import VERSION
+
+LAYOUTS = ("NCHW", "NHWC")
+
+
+def canonical_json(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: the same value gives the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def write_sections(config: HwConfig, compiled: Compiled) -> dict[str, bytes]:
+    """The payload of every section."""
+    return {
+        "CONF": canonical_json(config.to_mapping()),
+        "HASH": bytes.fromhex(config.digest),
+        "HWSZ": _write_sizes(config),
+        "META": canonical_json(
+            {
+                "config": config.name,
+                "creator": f"zebra {VERSION}",
+                "graph": compiled.name,
+                "layers": [[s.name, s.origin, s.first, s.last] for s in compiled.layers],
+            }
+        ),
+        "PORT": _write_ports(compiled),
+        "DRAM": _write_dram(compiled.program),
+        "CODE": compiled.program.code,
+        "CNST": compiled.constants,
+    }
+
+
+def read_sections(sections: Mapping[str, bytes], origin: str) -> tuple[HwConfig, Compiled]:
+    """What ``write_sections`` wrote; ArtifactError where a payload is not that."""
+    meta = _read_json(sections["META"], f"{origin}: section META")
+    config = _read_config(sections, meta, origin)
+    inputs, outputs = _read_ports(Reader(sections["PORT"], f"{origin}: section PORT"))
+    program = _read_dram(Reader(sections["DRAM"], f"{origin}: section DRAM"), sections["CODE"])
+    try:
+        layers = tuple(
+            LayerSpan(str(name), str(note), int(first), int(last))
+            for name, note, first, last in meta["layers"]
+        )
+        name = str(meta["graph"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise ArtifactError(
+            f"{origin}: section META does not name the graph and its layers; build it again"
+        ) from None
+    return config, Compiled(name, program, sections["CNST"], inputs, outputs, layers)
+
+
+def _read_json(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{where} is not JSON ({error}); build the artifact again") from None
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{where} is not a JSON object; build the artifact again")
+    return value
+
+
+def _read_config(sections: Mapping[str, bytes], meta: Mapping[str, Any], origin: str) -> HwConfig:
+    data = _read_json(sections["CONF"], f"{origin}: section CONF")
+    try:
+        config = HwConfig.from_mapping(str(meta.get("config")), data, f"{origin}: section CONF")
+    except ConfigError as error:
+        raise ArtifactError(f"{error}; build the artifact again") from None
+    digest = hashlib.sha256(sections["CONF"]).digest()
+    if sections["HASH"] != digest or config.digest != digest.hex():
+        raise ArtifactError(
+            f"{origin}: the configuration's hash is {digest.hex()[:16]}... and the artifact was "
+            f"made for {sections['HASH'].hex()[:16]}...; build it again for this configuration"
+        )
+    if sections["HWSZ"] != _write_sizes(config):
+        raise ArtifactError(
+            f"{origin}: section HWSZ has other sizes than the configuration {config.name} in "
+            "section CONF; build it again"
+        )
+    return config
+
+
+def _write_sizes(config: HwConfig) -> bytes:
+    writer = Writer()
+    writer.u32(config.rows, config.block, config.act_entries, config.wgt_entries)
+    writer.u32(config.acc_entries, config.par_entries, config.tab_entries, config.mult_width)
+    return writer.bytes()
+
+
+def _write_ports(compiled: Compiled) -> bytes:
+    writer = Writer()
+    writer.u32(len(compiled.inputs), len(compiled.outputs))
+    for port in compiled.inputs + compiled.outputs:
+        writer.text(port.name)
+        writer.u32(LAYOUTS.index(port.layout), len(port.shape))
+        writer.u64(*port.shape, *port.dims, port.address)
+    return writer.bytes()
+
+
+def _read_ports(reader: Reader) -> tuple[tuple[TensorPort, ...], tuple[TensorPort, ...]]:
+    inputs, outputs = reader.u32(2)
+    ports = [_read_port(reader) for _ in range(inputs + outputs)]
+    reader.finish()
+    return tuple(ports[:inputs]), tuple(ports[inputs:])
+
+
+def _read_port(reader: Reader) -> TensorPort:
+    name = reader.text()
+    layout, rank = reader.u32(2)
+    if layout >= len(LAYOUTS):
+        raise ArtifactError(
+            f"{reader.where}: layout {layout} of {name} is not one of 0..{len(LAYOUTS) - 1}; "
+            "build the artifact again"
+        )
+    shape = reader.u64(rank)
+    n, c, h, w, address = reader.u64(5)
+    return TensorPort(name, shape, LAYOUTS[layout], (n, c, h, w), address)
+
+
+def _write_dram(program: Program) -> bytes:
+    writer = Writer()
+    writer.u64(program.dram_bytes, program.constant_bytes)
+    writer.u32(len(program.inputs), len(program.outputs))
+    for span in program.inputs + program.outputs:
+        writer.u64(span.start, span.size)
+    return writer.bytes()
+
+
+def _read_dram(reader: Reader, code: bytes) -> Program:
+    dram_bytes, constant_bytes = reader.u64(2)
+    inputs, outputs = reader.u32(2)
+    spans = [_span(reader.u64(2)) for _ in range(inputs + outputs)]
+    reader.finish()
+    return Program(code, dram_bytes, constant_bytes, tuple(spans[:inputs]), tuple(spans[inputs:]))
+
+
+def _span(numbers: Sequence[int]) -> Span:
+    return Span(numbers[0], numbers[1])

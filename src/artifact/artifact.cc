@@ -1,0 +1,164 @@
+#include "zebra/artifact.h"
+
+#include "container.h"
+#include "reader.h"
+
+namespace zebra {
+namespace {
+
+constexpr uint64_t kMaxDramBytes = uint64_t{1} << 32;
+constexpr uint32_t kMaxRank = 8;
+constexpr size_t kInstructionBytes = 64;
+constexpr const char* kAgain = "; build the artifact again";
+
+[[noreturn]] void Fail(const std::string& what) { throw ArtifactError(what + kAgain); }
+
+bool PowerOfTwo(uint32_t value, uint32_t low, uint32_t high) {
+  return value >= low && value <= high && (value & (value - 1)) == 0;
+}
+
+// The ranges of zebra/hw/config.py; Python checks that CONF, HASH and HWSZ agree.
+HardwareSizes ReadSizes(std::string_view data) {
+  Reader reader(data, "the artifact's section HWSZ");
+  HardwareSizes sizes{};
+  for (uint32_t* field : {&sizes.rows, &sizes.block, &sizes.act, &sizes.wgt, &sizes.acc, &sizes.par,
+                          &sizes.tab, &sizes.mult_width}) {
+    *field = reader.U32();
+  }
+  reader.Finish();
+  constexpr uint32_t kEntries = 1u << 20;
+  if (!PowerOfTwo(sizes.rows, 1, 64) || !PowerOfTwo(sizes.block, 4, 128) ||
+      !PowerOfTwo(sizes.act, 16, kEntries) || !PowerOfTwo(sizes.wgt, 1, kEntries) ||
+      !PowerOfTwo(sizes.acc, 2, kEntries) || !PowerOfTwo(sizes.par, 8, 1u << 16) ||
+      !PowerOfTwo(sizes.tab, 1, 64) || sizes.mult_width < 8 || sizes.mult_width > 31) {
+    Fail("the artifact's section HWSZ holds sizes that no configuration has");
+  }
+  return sizes;
+}
+
+// a * b, or more than kMaxDramBytes where that is the case.
+uint64_t Product(uint64_t a, uint64_t b) {
+  if (a > kMaxDramBytes || b > kMaxDramBytes || (a != 0 && b > kMaxDramBytes / a)) {
+    return kMaxDramBytes + 1;
+  }
+  return a * b;
+}
+
+TensorPort ReadPort(Reader* reader) {
+  TensorPort port;
+  port.name = reader->Text();
+  const uint32_t layout = reader->U32();
+  const uint32_t rank = reader->U32();
+  if (layout > static_cast<uint32_t>(Layout::kNHWC) || rank > kMaxRank) {
+    Fail("the artifact's tensor " + port.name + " has layout " + std::to_string(layout) +
+         " and rank " + std::to_string(rank));
+  }
+  port.layout = static_cast<Layout>(layout);
+  for (uint32_t i = 0; i < rank; ++i) {
+    const uint64_t extent = reader->U64();
+    if (extent < 1 || extent > kMaxDramBytes) {
+      Fail("the artifact's tensor " + port.name + " has an axis of " + std::to_string(extent));
+    }
+    port.shape.push_back(static_cast<int64_t>(extent));
+  }
+  for (uint64_t& extent : port.dims) extent = reader->U64();
+  port.address = reader->U64();
+  return port;
+}
+
+uint64_t Elements(const TensorPort& port) {
+  uint64_t elements = 1;
+  for (int64_t extent : port.shape) elements = Product(elements, static_cast<uint64_t>(extent));
+  return elements;
+}
+
+bool ShapeFits(const TensorPort& port) {
+  const auto& [n, c, h, w] = port.dims;
+  if (port.layout == Layout::kNCHW) {
+    return Elements(port) == Product(Product(Product(n, c), h), w);
+  }
+  const std::vector<uint64_t> expected = {n, h, w, c};
+  return std::vector<uint64_t>(port.shape.begin(), port.shape.end()) == expected;
+}
+
+void CheckPort(const TensorPort& port, const Artifact& artifact) {
+  const auto& [n, c, h, w] = port.dims;
+  const uint64_t block = artifact.sizes.block;
+  for (uint64_t extent : port.dims) {
+    if (extent < 1 || extent > kMaxDramBytes) {
+      Fail("the artifact's tensor " + port.name + " has a dimension of " + std::to_string(extent));
+    }
+  }
+  if (!ShapeFits(port)) {
+    Fail("the artifact's tensor " + port.name + " has a shape that cannot become its dims");
+  }
+  const uint64_t packed = Product(Product(Product(n, (c + block - 1) / block * block), h), w);
+  if (port.address < artifact.constant_bytes || port.address > artifact.dram_bytes ||
+      packed > artifact.dram_bytes - port.address) {
+    Fail("the artifact's tensor " + port.name + " lies outside the arena");
+  }
+}
+
+DramSpan ReadSpan(Reader* reader, const Artifact& artifact) {
+  DramSpan span{};
+  span.start = reader->U64();
+  span.size = reader->U64();
+  if (span.start < artifact.constant_bytes || span.start > artifact.dram_bytes ||
+      span.size > artifact.dram_bytes - span.start) {
+    Fail("the artifact's span at " + std::to_string(span.start) + " lies outside the arena");
+  }
+  return span;
+}
+
+void ReadDram(std::string_view data, Artifact* artifact) {
+  Reader reader(data, "the artifact's section DRAM");
+  artifact->dram_bytes = reader.U64();
+  artifact->constant_bytes = reader.U64();
+  const uint32_t inputs = reader.U32();
+  const uint32_t outputs = reader.U32();
+  if (artifact->dram_bytes > kMaxDramBytes || artifact->constant_bytes > artifact->dram_bytes) {
+    Fail("the artifact's DRAM of " + std::to_string(artifact->dram_bytes) + " bytes with " +
+         std::to_string(artifact->constant_bytes) + " of constants is impossible");
+  }
+  for (uint32_t i = 0; i < inputs; ++i) {
+    artifact->input_spans.push_back(ReadSpan(&reader, *artifact));
+  }
+  for (uint32_t i = 0; i < outputs; ++i) {
+    artifact->output_spans.push_back(ReadSpan(&reader, *artifact));
+  }
+  reader.Finish();
+}
+
+void ReadPorts(std::string_view data, Artifact* artifact) {
+  Reader reader(data, "the artifact's section PORT");
+  const uint32_t inputs = reader.U32();
+  const uint32_t outputs = reader.U32();
+  for (uint32_t i = 0; i < inputs; ++i) artifact->inputs.push_back(ReadPort(&reader));
+  for (uint32_t i = 0; i < outputs; ++i) artifact->outputs.push_back(ReadPort(&reader));
+  reader.Finish();
+  for (const TensorPort& port : artifact->inputs) CheckPort(port, *artifact);
+  for (const TensorPort& port : artifact->outputs) CheckPort(port, *artifact);
+}
+
+}  // namespace
+
+Artifact::Artifact(std::string file) : bytes(std::move(file)) {
+  const auto sections = Unpack(bytes);
+  digest = sections[kHash];
+  code = sections[kCode];
+  constants = sections[kCnst];
+  sizes = ReadSizes(sections[kHwsz]);
+  ReadDram(sections[kDram], this);
+  ReadPorts(sections[kPort], this);
+  if (digest.size() != 32) Fail("the artifact's section HASH does not have 32 bytes");
+  if (code.size() % kInstructionBytes != 0) {
+    Fail("the artifact's code of " + std::to_string(code.size()) +
+         " bytes is not a whole number of 64-byte instructions");
+  }
+  if (constants.size() != constant_bytes) {
+    Fail("the artifact has " + std::to_string(constants.size()) +
+         " bytes of constants and its program expects " + std::to_string(constant_bytes));
+  }
+}
+
+}  // namespace zebra
