@@ -122,8 +122,9 @@ class Pool(Node):
 
     Output (i, j) reduces rows [start, start + length) of rows[i] and the columns
     of columns[j], clipped to the image. MAX: the maximum, then finish.
-    AVERAGE: acc = sum; v = trunc(acc * gain / divisor(i, j)); then scale, finish.
-    divisor is ``count`` if set (padding counted), else the window's clipped area.
+    AVERAGE: acc = sum of (x - zero_point) over the clipped window; v = trunc(acc * gain /
+    divisor(i, j)); then scale, finish. divisor is ``count`` if set (padding counted),
+    else the window's clipped area.
     """
 
     kind: PoolKind
@@ -133,6 +134,7 @@ class Pool(Node):
     scale: Scale | None = None
     gain: int = 1
     count: int | None = None
+    zero_point: int = 0
 
 
 class BinaryKind(enum.Enum):
