@@ -260,7 +260,8 @@ struct Post {
 // False unless bytes[0 .. 64) are a Load.
 inline bool decode(const std::uint8_t* bytes, Load* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 1 || !word.clear_from(363)) return false;
+  if (word.get(0, 4) != 1) return false;
+  if (!word.clear_from(363)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   if (word.get(12, 3) >= 6) return false;
@@ -290,7 +291,8 @@ inline bool decode(const std::uint8_t* bytes, Load* out) {
 // False unless bytes[0 .. 64) are a Store.
 inline bool decode(const std::uint8_t* bytes, Store* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 2 || !word.clear_from(358)) return false;
+  if (word.get(0, 4) != 2) return false;
+  if (!word.clear_from(358)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   out->dram = word.get(12, 32);
@@ -316,7 +318,8 @@ inline bool decode(const std::uint8_t* bytes, Store* out) {
 // False unless bytes[0 .. 64) are a Fill.
 inline bool decode(const std::uint8_t* bytes, Fill* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 3 || !word.clear_from(168)) return false;
+  if (word.get(0, 4) != 3) return false;
+  if (!word.clear_from(168)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   out->sram = word.get(12, 20);
@@ -335,7 +338,8 @@ inline bool decode(const std::uint8_t* bytes, Fill* out) {
 // False unless bytes[0 .. 64) are a Gemm.
 inline bool decode(const std::uint8_t* bytes, Gemm* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 4 || !word.clear_from(433)) return false;
+  if (word.get(0, 4) != 4) return false;
+  if (!word.clear_from(433)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   out->overwrite = word.get(12, 1) != 0;
@@ -372,7 +376,8 @@ inline bool decode(const std::uint8_t* bytes, Gemm* out) {
 // False unless bytes[0 .. 64) are a Accum.
 inline bool decode(const std::uint8_t* bytes, Accum* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 5 || !word.clear_from(351)) return false;
+  if (word.get(0, 4) != 5) return false;
+  if (!word.clear_from(351)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   if (word.get(12, 2) >= 3) return false;
@@ -407,7 +412,8 @@ inline bool decode(const std::uint8_t* bytes, Accum* out) {
 // False unless bytes[0 .. 64) are a Post.
 inline bool decode(const std::uint8_t* bytes, Post* out) {
   const WordReader word(bytes);
-  if (word.get(0, 4) != 6 || !word.clear_from(491)) return false;
+  if (word.get(0, 4) != 6) return false;
+  if (!word.clear_from(491)) return false;
   out->wait = word.get(4, 4);
   out->signal = word.get(8, 4);
   out->op = static_cast<PostOp>(word.get(12, 2));

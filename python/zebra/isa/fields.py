@@ -8,9 +8,7 @@ and unused bits are zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from zebra.errors import EncodingError
@@ -61,20 +59,37 @@ class Slot:
         return ".".join(str(part) for part in self.path)
 
 
-def bit_fields(cls: type) -> Iterator[tuple[str, Any, Bits | Levels]]:
+_FIELDS: dict[type, tuple[tuple[str, Any, Bits | Levels], ...]] = {}
+_LAYOUTS: dict[type, tuple[Slot, ...]] = {}
+
+
+def bit_fields(cls: type) -> tuple[tuple[str, Any, Bits | Levels], ...]:
     """(name, plain type, Bits or Levels) of every declared field, in order."""
+    if cls not in _FIELDS:
+        _FIELDS[cls] = _read_annotations(cls)
+    return _FIELDS[cls]
+
+
+def _read_annotations(cls: type) -> tuple[tuple[str, Any, Bits | Levels], ...]:
     hints = get_type_hints(cls, include_extras=True)
+    found: list[tuple[str, Any, Bits | Levels]] = []
     for field in fields(cls):
         hint = hints[field.name]
         if get_origin(hint) is not Annotated:
             raise TypeError(f"{cls.__name__}.{field.name} has no bit annotation")
         plain, spec = get_args(hint)[:2]
-        yield field.name, plain, spec
+        found.append((field.name, plain, spec))
+    return tuple(found)
 
 
-@cache
 def layout(cls: type) -> tuple[Slot, ...]:
     """Every field of an instruction with its bit offset, levels flattened."""
+    if cls not in _LAYOUTS:
+        _LAYOUTS[cls] = _place_fields(cls)
+    return _LAYOUTS[cls]
+
+
+def _place_fields(cls: type) -> tuple[Slot, ...]:
     slots: list[Slot] = []
     offset = 0
     for name, plain, spec in bit_fields(cls):

@@ -138,16 +138,17 @@ def _struct_lines(cls: type) -> Iterator[str]:
 
 
 def _decoder_lines(cls: type[Insn]) -> Iterator[str]:
-    plains = {(name,): plain for name, plain, _ in bit_fields(cls)}
+    plains: dict[str | int, type] = {name: plain for name, plain, _ in bit_fields(cls)}
     slots = layout(cls)
     used = OPCODE_BITS + slots[-1].offset + slots[-1].bits.width
     yield f"// False unless bytes[0 .. {WORD_BYTES}) are a {cls.__name__}."
     yield f"inline bool decode(const std::uint8_t* bytes, {cls.__name__}* out) {{"
     yield "  const WordReader word(bytes);"
-    yield f"  if (word.get(0, {OPCODE_BITS}) != {cls.OPCODE} || !word.clear_from({used})) return false;"
+    yield f"  if (word.get(0, {OPCODE_BITS}) != {cls.OPCODE}) return false;"
+    yield f"  if (!word.clear_from({used})) return false;"
     for slot in slots:
         bits, offset = slot.bits, OPCODE_BITS + slot.offset
-        plain = plains.get(slot.path, int)  # type: ignore[call-overload]
+        plain = plains[slot.path[0]] if len(slot.path) == 1 else int
         target = "out->" + "".join(
             f"[{part}]" if isinstance(part, int) else f".{part}" for part in slot.path
         ).removeprefix(".")
