@@ -28,6 +28,10 @@ class QuantizationError(ZebraError):
     """A network cannot be calibrated or quantized."""
 
 
+class CalibrationError(InputError, QuantizationError):
+    """A calibration batch is missing, misshapen, misnamed or not finite."""
+
+
 class UnsupportedError(ZebraError):
     """A Graph, shape or parameter is outside what the accelerator's compiler takes."""
 
@@ -70,3 +74,7 @@ class EnvironmentMismatchError(ZebraError, ImportError):
 
 class UsageError(ZebraError):
     """A command line or API call is contradictory or incomplete."""
+
+
+class ZebraWarning(UserWarning):
+    """Something worth knowing that does not stop the work."""
