@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from zebra.isa.document import document
 from zebra.isa.header import header
 
 ROOT = Path(__file__).parents[1]
 
 GENERATED: dict[str, Callable[[], str]] = {
+    "docs/isa.md": document,
     "include/zebra/isa.h": header,
 }
 

@@ -263,10 +263,10 @@ class Post(Insn):
     numerics.requantize. finish adds ``offset`` (wrapping) and, for an ACT
     destination, clamps to [low, high], looks the byte up in TAB[table] if
     ``lookup``, and writes int8; an ACC destination gets the int32 unclamped.
-    Operand A is read from ACT (sign-extended) or ACC, B always from ACT. With A
-    in ACC and op SCALE, ADD or SUB, group 0's multipliers must have at most
-    MULT_WIDTH significant bits unless ``wide`` is set (two passes); with MUL the
-    same rule holds for the product's. Shifts must be 1..62, multipliers >= 0.
+    Operand A is read from ACT (sign-extended) or ACC, B always from ACT. Where
+    group 0 scales a 32-bit value (A in ACC, or the product of MUL wherever A is),
+    its multipliers must have at most MULT_WIDTH significant bits unless ``wide``
+    is set (two passes). Shifts must be 1..62, multipliers >= 0.
     The destination's bounding interval must not overlap a source's in the same
     memory unless base and all strides are the same (in place).
     """
