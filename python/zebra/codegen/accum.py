@@ -1,0 +1,212 @@
+"""Per-channel windows on the VEC engine: depthwise convolution and pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zebra.codegen.constants import ConstantPool, pack_taps
+from zebra.codegen.emitter import Emitter, Slots, Tile, pixel_nest, steps
+from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
+from zebra.graph.nodes import Finish, Scale
+from zebra.hw import HwConfig
+from zebra.isa.insns import Accum, AccumLevel, AccumOp, DmaLevel, Memory, PostLevel, PostOp
+from zebra.schedule.cost import best_window_tiling
+from zebra.schedule.layers import AccumLayer
+from zebra.schedule.tiling import WindowTiling
+from zebra.schedule.views import blocks
+
+IDENTITY = Scale(np.full(1, 1 << 30, np.int32), np.full(1, 30, np.int32))
+"""requantize(x, 2**30, 30) == x for every int32 x."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccumPlan:
+    """An AccumLayer with its tiling and its constants in place."""
+
+    layer: AccumLayer
+    tiling: WindowTiling
+    taps: int | None
+    """Address of the packed depthwise taps."""
+    widen: bool
+    """The taps fit int8 and lie in DRAM as such."""
+    passes: tuple[PostPlan, ...]
+    """POST passes in order; all but the last stay in ACC."""
+
+
+def plan_accum(layer: AccumLayer, pool: ConstantPool, config: HwConfig) -> AccumPlan:
+    """Choose the tiling and pack the constants."""
+    channels = layer.out.dims[1]
+    passes = []
+    if layer.divide is not None:
+        m, s = (np.array([value], np.int32) for value in layer.divide)
+        finish = Finish() if layer.scale is not None else layer.finish
+        passes.append(
+            plan_post(PostOp.SCALE, (Scale(m, s),), channels, finish, pool, config, truncate=True)
+        )
+    if layer.scale is not None or layer.divide is None:
+        scale = layer.scale or IDENTITY
+        passes.append(plan_post(PostOp.SCALE, (scale,), channels, layer.finish, pool, config))
+    address, widen = None, False
+    if layer.taps is not None:
+        packed = pack_taps(layer.taps, config.block)
+        widen = bool((packed >= -128).all() and (packed <= 127).all())
+        address = pool.add(packed.astype(np.int8) if widen else packed)
+    tiling = best_window_tiling(
+        blocks(channels, config.block),
+        (layer.out.dims[2], layer.out.dims[3]),
+        layer.window,
+        sum(plan.vectors for plan in passes),
+        config,
+    )
+    return AccumPlan(layer, tiling, address, widen, tuple(passes))
+
+
+class AccumGenerator:
+    """Emits one AccumLayer."""
+
+    def __init__(self, plan: AccumPlan, emitter: Emitter) -> None:
+        self.plan, self.emitter = plan, emitter
+        self.layer, self.tiling = plan.layer, plan.tiling
+        config, tiling, window = emitter.config, plan.tiling, plan.layer.window
+        out = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+        source = (
+            tiling.blocks
+            * window.span(tiling.pixels[0], tiling.kernel[0], 0)
+            * window.span(tiling.pixels[1], tiling.kernel[1], 1)
+        )
+        taps = tiling.blocks * tiling.kernel[0] * tiling.kernel[1]
+        doubled = 2 * (source + out) <= config.act_entries and 2 * out <= config.acc_entries
+        count = 2 if doubled else 1
+        self.outs = Slots(0, out, count)
+        self.sources = Slots(count * out, source, count)
+        self.accs = Slots(0, out, count)
+        par = sum(post.entries(tiling.blocks) for post in plan.passes)
+        sets = 2 if 2 * (par + taps) <= config.par_entries else 1
+        self.taps = Slots(0, taps, sets)
+        self.pars = []
+        base = sets * taps
+        for post in plan.passes:
+            size = post.entries(tiling.blocks)
+            self.pars.append(Slots(base, size, sets))
+            base += sets * size
+
+    def emit(self) -> None:
+        """All output tiles: images, channel blocks, rows, columns."""
+        out = self.layer.out
+        index = 0
+        for n in range(out.dims[0]):
+            for part in steps(out.channel_blocks, self.tiling.blocks):
+                for rows in steps(out.dims[2], self.tiling.pixels[0]):
+                    for columns in steps(out.dims[3], self.tiling.pixels[1]):
+                        self._emit_tile(Tile(n, *part, rows, columns), index)
+                        index += 1
+
+    def _emit_tile(self, tile: Tile, index: int) -> None:
+        acc, _ = self.accs.get(index)
+        window = self.layer.window
+        fresh = True
+        for kernel_rows in steps(window.kernel[0], self.tiling.kernel[0]):
+            for kernel_columns in steps(window.kernel[1], self.tiling.kernel[1]):
+                self._accumulate(tile, kernel_rows, kernel_columns, acc, fresh)
+                fresh = False
+        self._finish(tile, index, acc)
+
+    def _accumulate(
+        self,
+        tile: Tile,
+        kernel_rows: tuple[int, int],
+        kernel_columns: tuple[int, int],
+        acc: int,
+        fresh: bool,
+    ) -> None:
+        window = self.layer.window
+        spans = [
+            (
+                pixels[0] * window.stride[axis] + tap[0] * window.dilation[axis] - window.pad[axis],
+                window.span(pixels[1], tap[1], axis),
+            )
+            for axis, (pixels, tap) in enumerate(
+                zip((tile.rows, tile.columns), (kernel_rows, kernel_columns))
+            )
+        ]
+        source_tile = Tile(tile.n, tile.block, tile.blocks, spans[0], spans[1])
+        source, held = self.sources.get(source_tile)
+        if not held:
+            self.emitter.load_tile(self.layer.inputs[0], source_tile, source, window.pad_value)
+        par = 0
+        if self.plan.taps is not None:
+            par = self._load_taps(tile, kernel_rows, kernel_columns)
+        self._issue(tile, source_tile, (kernel_rows[1], kernel_columns[1]), source, acc, par, fresh)
+
+    def _load_taps(
+        self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]
+    ) -> int:
+        assert self.plan.taps is not None
+        address, held = self.taps.get((tile.block, kernel_rows, kernel_columns))
+        if held:
+            return address
+        kh, kw = self.layer.window.kernel
+        size = self.emitter.config.block * (1 if self.plan.widen else 4)
+        offset = (tile.block * kh + kernel_rows[0]) * kw + kernel_columns[0]
+        taps = kernel_rows[1] * kernel_columns[1]
+        levels = (
+            DmaLevel(kernel_columns[1], size, 1),
+            DmaLevel(kernel_rows[1], kw * size, kernel_columns[1]),
+            DmaLevel(tile.blocks, kh * kw * size, taps),
+        )
+        self.emitter.load_entries(
+            Memory.PAR, self.plan.taps + offset * size, address, levels, self.plan.widen
+        )
+        return address
+
+    def _issue(
+        self,
+        tile: Tile,
+        source_tile: Tile,
+        taps: tuple[int, int],
+        source: int,
+        acc: int,
+        par: int,
+        fresh: bool,
+    ) -> None:
+        window = self.layer.window
+        width = source_tile.columns[1]
+        mac = int(self.layer.op is AccumOp.MAC)
+        kh, kw = taps
+        pixels = (
+            AccumLevel(tile.columns[1], window.stride[1], 1, 0),
+            AccumLevel(tile.rows[1], window.stride[0] * width, tile.columns[1], 0),
+        )
+        others = (
+            AccumLevel(kw, window.dilation[1], 0, mac),
+            AccumLevel(kh, window.dilation[0] * width, 0, mac * kw),
+            AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw),
+        )
+        self.emitter.issue(
+            Accum(
+                op=self.layer.op,
+                overwrite=fresh,
+                act=source,
+                acc=acc,
+                par=par,
+                loops=pixel_nest(pixels, others),
+            )
+        )
+
+    def _finish(self, tile: Tile, index: int, acc: int) -> None:
+        out, _ = self.outs.get(index)
+        for number, (post, slots) in enumerate(zip(self.plan.passes, self.pars)):
+            key = (tile.block, tile.blocks)
+            par = load_parameters(self.emitter, post, slots, key, tile.block, tile.blocks)
+            last = number == len(self.plan.passes) - 1
+            target = (Memory.ACT, out) if last else (Memory.ACC, acc)
+            stride = post.vectors if post.per_channel else 0
+            levels = (
+                PostLevel(tile.columns[1], 1, 1),
+                PostLevel(tile.rows[1], tile.columns[1], tile.columns[1]),
+                PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, stride),
+            )
+            issue_post(self.emitter, post, par, (Memory.ACC, acc), target, levels)
+        self.emitter.store_tile(self.layer.out, tile, out)

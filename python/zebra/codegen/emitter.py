@@ -1,0 +1,262 @@
+"""Emission of single tiles: the vocabulary the layer generators share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TypeVar
+
+from zebra.codegen.tokens import TokenStream
+from zebra.hw import HwConfig
+from zebra.isa.access import accesses
+from zebra.isa.insns import (
+    AccumLevel,
+    DmaLevel,
+    Fill,
+    FillLevel,
+    GemmLevel,
+    Insn,
+    Load,
+    Memory,
+    PostLevel,
+    Store,
+)
+from zebra.schedule.views import Run, View, channel_runs
+
+Level = TypeVar("Level", DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
+
+MAX_EXTENT = {DmaLevel: 1 << 16, FillLevel: 1 << 16}
+"""Largest loop extent per level type; 4096 for the others."""
+
+
+def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """Drop loops of one iteration and join loops that continue each other; same iterations."""
+    result: list[Level] = []
+    for level in levels:
+        if level.extent == 1:
+            continue
+        if result and _continues(result[-1], level):
+            result[-1] = replace(result[-1], extent=result[-1].extent * level.extent)
+        else:
+            result.append(level)
+    return tuple(result)
+
+
+def _continues(inner: Level, outer: Level) -> bool:
+    if inner.extent * outer.extent > MAX_EXTENT.get(type(inner), 1 << 12):
+        return False
+    return all(
+        getattr(outer, f.name) == inner.extent * getattr(inner, f.name)
+        for f in fields(inner)
+        if f.name != "extent"
+    )
+
+
+def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level, ...]:
+    """A nest whose level 0 is the pixel level, even when a tile has one pixel only."""
+    inner = merge_levels(pixels) or (type(pixels[0])(),)
+    return (*inner, *merge_levels(others))
+
+
+@dataclass(slots=True)
+class Slots:
+    """A scratchpad area of equal slots; the least recently used one is replaced."""
+
+    base: int
+    size: int
+    count: int
+    _held: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)
+
+    def get(self, key: Hashable) -> tuple[int, bool]:
+        """(address of the slot for ``key``, whether it holds it already)."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self.base + self._held[key] * self.size, True
+        slot = len(self._held)
+        if slot >= self.count:
+            _, slot = self._held.popitem(last=False)
+        self._held[key] = slot
+        return self.base + slot * self.size, False
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """Part of a view: image n, channel blocks, and rows and columns as (start, count).
+
+    Rows and columns may reach outside the image: there lies padding.
+    """
+
+    n: int
+    block: int
+    blocks: int
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one channel block."""
+        return self.rows[1] * self.columns[1]
+
+    @property
+    def vectors(self) -> int:
+        """ACT vectors the tile takes: [blocks][rows][columns]."""
+        return self.blocks * self.pixels
+
+
+class Emitter:
+    """Issues instructions in sequential order; tokens follow from what they touch."""
+
+    def __init__(self, config: HwConfig, addresses: Mapping[str, int]) -> None:
+        self.config = config
+        self.stream = TokenStream()
+        self._addresses = addresses
+        self._tables = Slots(0, 1, config.tab_entries)
+
+    def issue(self, insn: Insn) -> None:
+        """Append one instruction."""
+        touched = [
+            (access.memory, access.base, access.last + 1, access.write)
+            for access in accesses(insn, self.config)
+        ]
+        self.stream.add(insn, touched)
+
+    def load_entries(
+        self,
+        memory: Memory,
+        address: int,
+        sram: int,
+        levels: Sequence[DmaLevel],
+        widen: bool = False,
+    ) -> None:
+        """Load whole WGT, PAR or TAB entries from a constant's address."""
+        self.issue(
+            Load(
+                memory=memory,
+                widen=widen,
+                dram=address,
+                sram=sram,
+                lanes=self.config.block,
+                loops=merge_levels(levels),
+            )
+        )
+
+    def load_table(self, address: int) -> int:
+        """The TAB entry that holds the table stored at ``address``."""
+        slot, held = self._tables.get(address)
+        if not held:
+            self.load_entries(Memory.TAB, address, slot, ())
+        return slot
+
+    def load_tile(self, view: View, tile: Tile, sram: int, pad_value: int = 0) -> None:
+        """Bring a tile to ACT as [blocks][rows][columns], padding filled."""
+        rows = _clip(tile.rows, view.dims[2])
+        columns = _clip(tile.columns, view.dims[3])
+        if rows[1] <= 0 or columns[1] <= 0:
+            self._fill(tile, sram, (0, tile.rows[1]), (0, tile.columns[1]), pad_value)
+            return
+        top, left = rows[0] - tile.rows[0], columns[0] - tile.columns[0]
+        bottom, right = top + rows[1], left + columns[1]
+        for fill_rows, fill_columns in (
+            ((0, top), (0, tile.columns[1])),
+            ((bottom, tile.rows[1] - bottom), (0, tile.columns[1])),
+            ((top, rows[1]), (0, left)),
+            ((top, rows[1]), (right, tile.columns[1] - right)),
+        ):
+            self._fill(tile, sram, fill_rows, fill_columns, pad_value)
+        inside = replace(tile, rows=rows, columns=columns)
+        origin = sram + top * tile.columns[1] + left
+        for run in channel_runs(view, tile.block, tile.blocks):
+            self._load_run(view, inside, run, origin, tile.columns[1], tile.pixels)
+
+    def _fill(
+        self,
+        tile: Tile,
+        sram: int,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+        value: int,
+    ) -> None:
+        if rows[1] <= 0 or columns[1] <= 0:
+            return
+        width = tile.columns[1]
+        levels = (
+            FillLevel(columns[1], 1),
+            FillLevel(rows[1], width),
+            FillLevel(tile.blocks, tile.pixels),
+        )
+        start = sram + rows[0] * width + columns[0]
+        self.issue(Fill(sram=start, value=value, loops=merge_levels(levels)))
+
+    def _load_run(
+        self, view: View, inside: Tile, run: Run, sram: int, pitch: int, plane: int
+    ) -> None:
+        levels = (
+            DmaLevel(inside.columns[1], view.strides[3], 1),
+            DmaLevel(inside.rows[1], view.strides[2], pitch),
+            DmaLevel(run.count, view.strides[1], plane),
+        )
+        self.issue(
+            Load(
+                memory=Memory.ACT,
+                merge=run.lane > 0,
+                dram=self._address(view, inside, run),
+                sram=sram + (run.first - inside.block) * plane,
+                lane=run.lane,
+                lanes=run.lanes,
+                lane_stride=view.lane_stride,
+                loops=merge_levels(levels),
+            )
+        )
+
+    def store_tile(
+        self, view: View, tile: Tile, sram: int, repeat: tuple[int, int] = (1, 1)
+    ) -> None:
+        """Write a tile [blocks][rows][columns] of ACT to DRAM, each pixel ``repeat`` times."""
+        rows, columns = tile.rows, tile.columns
+        target = replace(
+            tile,
+            rows=(rows[0] * repeat[0], rows[1] * repeat[0]),
+            columns=(columns[0] * repeat[1], columns[1] * repeat[1]),
+        )
+        for run in channel_runs(view, tile.block, tile.blocks):
+            for copy in range(repeat[0]):
+                base = self._address(view, target, run) + copy * view.strides[2]
+                levels = (
+                    DmaLevel(repeat[1], view.strides[3], 0),
+                    DmaLevel(columns[1], view.strides[3] * repeat[1], 1),
+                    DmaLevel(rows[1], view.strides[2] * repeat[0], columns[1]),
+                    DmaLevel(run.count, view.strides[1], tile.pixels),
+                )
+                self.issue(
+                    Store(
+                        dram=base,
+                        sram=sram + (run.first - tile.block) * tile.pixels,
+                        lane=run.lane,
+                        lanes=run.lanes,
+                        lane_stride=view.lane_stride,
+                        loops=merge_levels(levels),
+                    )
+                )
+
+    def _address(self, view: View, tile: Tile, run: Run) -> int:
+        n, q, h, w = view.strides
+        return (
+            self._addresses[view.buffer]
+            + view.offset
+            + tile.n * n
+            + run.dram_block * q
+            + run.dram_lane * view.lane_stride
+            + tile.rows[0] * h
+            + tile.columns[0] * w
+        )
+
+
+def _clip(span: tuple[int, int], size: int) -> tuple[int, int]:
+    start, stop = max(span[0], 0), min(span[0] + span[1], size)
+    return start, stop - start
+
+
+def steps(extent: int, size: int) -> list[tuple[int, int]]:
+    """(start, count) of the tiles that cover ``extent``; the last may be smaller."""
+    return [(start, min(size, extent - start)) for start in range(0, extent, size)]

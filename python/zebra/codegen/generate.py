@@ -1,0 +1,110 @@
+"""Graph -> Compiled: schedule, place constants, emit, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zebra.codegen.accum import AccumGenerator, plan_accum
+from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.codegen.constants import ConstantPool, pack_activation
+from zebra.codegen.elementwise import ElementwiseGenerator, plan_elementwise
+from zebra.codegen.emitter import Emitter
+from zebra.codegen.gemm import GemmGenerator, plan_gemm
+from zebra.codegen.move import emit_move, plan_move
+from zebra.errors import UnsupportedError
+from zebra.graph.nodes import Graph, Port
+from zebra.hw import HwConfig
+from zebra.isa.codec import encode_program
+from zebra.isa.program import Program, Span
+from zebra.isa.verify import verify
+from zebra.schedule.layers import (
+    AccumLayer,
+    BinaryLayer,
+    FillLayer,
+    GemmLayer,
+    Layer,
+    MoveLayer,
+    TableLayer,
+)
+from zebra.schedule.memory import assign
+from zebra.schedule.plan import ALIGNMENT, Schedule, plan
+from zebra.schedule.views import View
+
+Emit = Callable[[Emitter], None]
+
+DRAM_LIMIT = 1 << 32
+"""Bytes the instructions can address."""
+
+
+def prepare(layer: Layer, pool: ConstantPool, config: HwConfig) -> Emit:
+    """Tile a layer and pack its constants; the function returned emits it."""
+    if isinstance(layer, GemmLayer):
+        gemm = plan_gemm(layer, pool, config)
+        return lambda emitter: GemmGenerator(gemm, emitter).emit()
+    if isinstance(layer, AccumLayer):
+        accum = plan_accum(layer, pool, config)
+        return lambda emitter: AccumGenerator(accum, emitter).emit()
+    if isinstance(layer, TableLayer | BinaryLayer):
+        elementwise = plan_elementwise(layer, pool, config)
+        return lambda emitter: ElementwiseGenerator(elementwise, emitter).emit()
+    if isinstance(layer, MoveLayer | FillLayer):
+        move = plan_move(layer, config)
+        return lambda emitter: emit_move(move, emitter)
+    raise UnsupportedError(f"{layer.name}: no code generator for {type(layer).__name__}")
+
+
+def compile_graph(graph: Graph, config: HwConfig) -> Compiled:
+    """Compile a region for one accelerator.
+
+    The same graph and configuration give the same bytes. Raises
+    UnsupportedError where a layer cannot be mapped, and a ProgramError if the
+    program fails verification (a bug of the compiler, never of the network).
+    """
+    return generate(plan(graph, config), config)
+
+
+def generate(schedule: Schedule, config: HwConfig) -> Compiled:
+    """Instructions, tokens and constants for a schedule; verified."""
+    pool = ConstantPool()
+    addresses = {
+        name: pool.add(pack_activation(node.data, config.block))
+        for name, node in schedule.constants.items()
+    }
+    emits = [prepare(layer, pool, config) for layer in schedule.layers]
+    constants = pool.to_bytes()
+    arena, end = assign(schedule.lifetimes, len(constants), ALIGNMENT)
+    if end > DRAM_LIMIT:
+        raise UnsupportedError(
+            f"{schedule.graph.name} needs {end} bytes of DRAM; instructions address {DRAM_LIMIT}"
+        )
+    addresses.update(arena)
+    emitter = Emitter(config, addresses)
+    layers = []
+    for layer, emit in zip(schedule.layers, emits, strict=True):
+        first = len(emitter.stream)
+        emit(emitter)
+        layers.append(LayerSpan(layer.name, layer.origin, first, len(emitter.stream)))
+    inputs = _ports(schedule.graph.inputs, schedule.inputs, addresses)
+    outputs = _ports(schedule.graph.outputs, schedule.outputs, addresses)
+    program = Program(
+        encode_program(emitter.stream.finish()),
+        end,
+        len(constants),
+        _spans(schedule.inputs, addresses),
+        _spans(schedule.outputs, addresses),
+    )
+    verify(program, config)
+    return Compiled(schedule.graph.name, program, constants, inputs, outputs, tuple(layers))
+
+
+def _ports(
+    ports: tuple[Port, ...], views: tuple[View, ...], addresses: dict[str, int]
+) -> tuple[TensorPort, ...]:
+    return tuple(
+        TensorPort(port.value, port.shape, port.layout, view.dims, addresses[view.buffer])
+        for port, view in zip(ports, views, strict=True)
+    )
+
+
+def _spans(views: tuple[View, ...], addresses: dict[str, int]) -> tuple[Span, ...]:
+    return tuple(Span(addresses[view.buffer], view.size) for view in views)

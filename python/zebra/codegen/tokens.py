@@ -1,0 +1,100 @@
+"""Dependency tokens from the hazards of a program in its sequential order.
+
+Instructions are added in an order that is right when executed one by one. For
+every pair of engines the tracker finds the latest earlier instruction that the
+new one must wait for (read after write, write after read, write after write on
+overlapping addresses) and connects the two by a token, unless an earlier wait
+already implies it. Waiting only for earlier instructions cannot deadlock.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import replace
+
+from zebra.isa.insns import Engine, Insn, Memory
+
+Interval = tuple[Memory, int, int, bool]
+"""(memory, first address, address behind the last, whether it is written)."""
+
+_NONE = -1
+_IDLE = (_NONE,) * len(Engine)
+
+
+class _Segments:
+    """Last writer and last readers of every address of one memory, as disjoint segments."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = [0]
+        self.state: list[tuple[int, int, tuple[int, ...]]] = [(_NONE, 0, _IDLE)]
+        # state: (index of the last write, its engine, last read since then by each engine)
+
+    def _cut(self, address: int) -> int:
+        """Index of the segment that starts at ``address``, splitting one if need be."""
+        position = bisect_left(self.starts, address)
+        if position < len(self.starts) and self.starts[position] == address:
+            return position
+        self.starts.insert(position, address)
+        self.state.insert(position, self.state[position - 1])
+        return position
+
+    def touch(
+        self, start: int, stop: int, write: bool, engine: int, index: int, needs: list[int]
+    ) -> None:
+        """Record an access and raise ``needs[other engine]`` to what it depends on."""
+        first = self._cut(start)
+        last = self._cut(stop)
+        for writer, writer_engine, readers in self.state[first:last]:
+            if writer > needs[writer_engine]:
+                needs[writer_engine] = writer
+            if write:
+                for other, reader in enumerate(readers):
+                    if reader > needs[other]:
+                        needs[other] = reader
+        if write:
+            self.starts[first:last] = [start]
+            self.state[first:last] = [(index, engine, _IDLE)]
+            return
+        for position in range(first, last):
+            writer, writer_engine, readers = self.state[position]
+            marked = (*readers[:engine], index, *readers[engine + 1 :])
+            self.state[position] = (writer, writer_engine, marked)
+
+
+class TokenStream:
+    """Instructions in sequential order, with tokens."""
+
+    def __init__(self) -> None:
+        self._insns: list[Insn] = []
+        self._wait: list[int] = []
+        self._signal: list[int] = []
+        self._memories: dict[Memory, _Segments] = {memory: _Segments() for memory in Memory}
+        self._known = [[_NONE] * len(Engine) for _ in Engine]
+        # _known[e][x]: engine e has waited for engine x's instructions up to this index
+
+    def __len__(self) -> int:
+        return len(self._insns)
+
+    def add(self, insn: Insn, touched: Iterable[Interval]) -> None:
+        """Append ``insn``, which touches the given address intervals."""
+        index, engine = len(self._insns), int(insn.ENGINE)
+        needs = [_NONE] * len(Engine)
+        for memory, start, stop, write in touched:
+            self._memories[memory].touch(start, stop, write, engine, index, needs)
+        wait = 0
+        for other in Engine:
+            if other != engine and needs[other] > self._known[engine][other]:
+                self._known[engine][other] = needs[other]
+                self._signal[needs[other]] |= 1 << engine
+                wait |= 1 << other
+        self._insns.append(insn)
+        self._wait.append(wait)
+        self._signal.append(0)
+
+    def finish(self) -> list[Insn]:
+        """All instructions with their wait and signal masks."""
+        return [
+            replace(insn, wait=wait, signal=signal)
+            for insn, wait, signal in zip(self._insns, self._wait, self._signal, strict=True)
+        ]
