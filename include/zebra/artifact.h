@@ -9,22 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "zebra/simulator.h"
+
 namespace zebra {
 
 // One sentence: what is wrong with the artifact and what to do.
 class ArtifactError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
-};
-
-// Section HWSZ: sizes in entries, as the instructions address them.
-struct HardwareSizes {
-  uint32_t rows, block, act, wgt, acc, par, tab, mult_width;
-};
-
-// Bytes [start, start + size) of DRAM.
-struct DramSpan {
-  uint64_t start, size;
 };
 
 enum class Layout : uint32_t { kNCHW = 0, kNHWC = 1 };
@@ -39,7 +31,7 @@ struct TensorPort {
   uint64_t address;
 };
 
-// A checked artifact. `code`, `constants` and `digest` point into `bytes`.
+// A checked artifact. `constants`, `digest` and the program's code point into `bytes`.
 class Artifact {
  public:
   // Throws ArtifactError unless `bytes` is a whole, uncorrupted artifact whose
@@ -49,10 +41,9 @@ class Artifact {
   Artifact& operator=(const Artifact&) = delete;
 
   const std::string bytes;
-  std::string_view code, constants, digest;
-  HardwareSizes sizes{};
-  uint64_t dram_bytes = 0, constant_bytes = 0;
-  std::vector<DramSpan> input_spans, output_spans;
+  std::string_view constants, digest;
+  HwSizes sizes;
+  Program program;
   std::vector<TensorPort> inputs, outputs;
 };
 

@@ -18,9 +18,9 @@ bool PowerOfTwo(uint32_t value, uint32_t low, uint32_t high) {
 }
 
 // The ranges of zebra/hw/config.py; Python checks that CONF, HASH and HWSZ agree.
-HardwareSizes ReadSizes(std::string_view data) {
+HwSizes ReadSizes(std::string_view data) {
   Reader reader(data, "the artifact's section HWSZ");
-  HardwareSizes sizes{};
+  HwSizes sizes;
   for (uint32_t* field : {&sizes.rows, &sizes.block, &sizes.act, &sizes.wgt, &sizes.acc, &sizes.par,
                           &sizes.tab, &sizes.mult_width}) {
     *field = reader.U32();
@@ -93,40 +93,39 @@ void CheckPort(const TensorPort& port, const Artifact& artifact) {
     Fail("the artifact's tensor " + port.name + " has a shape that cannot become its dims");
   }
   const uint64_t packed = Product(Product(Product(n, (c + block - 1) / block * block), h), w);
-  if (port.address < artifact.constant_bytes || port.address > artifact.dram_bytes ||
-      packed > artifact.dram_bytes - port.address) {
+  const Program& program = artifact.program;
+  if (port.address < program.constant_bytes || port.address > program.dram_bytes ||
+      packed > program.dram_bytes - port.address) {
     Fail("the artifact's tensor " + port.name + " lies outside the arena");
   }
 }
 
-DramSpan ReadSpan(Reader* reader, const Artifact& artifact) {
-  DramSpan span{};
+Span ReadSpan(Reader* reader, const Program& program) {
+  Span span;
   span.start = reader->U64();
   span.size = reader->U64();
-  if (span.start < artifact.constant_bytes || span.start > artifact.dram_bytes ||
-      span.size > artifact.dram_bytes - span.start) {
+  if (span.start < program.constant_bytes || span.start > program.dram_bytes ||
+      span.size > program.dram_bytes - span.start) {
     Fail("the artifact's span at " + std::to_string(span.start) + " lies outside the arena");
   }
   return span;
 }
 
-void ReadDram(std::string_view data, Artifact* artifact) {
+Program ReadDram(std::string_view data) {
   Reader reader(data, "the artifact's section DRAM");
-  artifact->dram_bytes = reader.U64();
-  artifact->constant_bytes = reader.U64();
+  Program program;
+  program.dram_bytes = reader.U64();
+  program.constant_bytes = reader.U64();
   const uint32_t inputs = reader.U32();
   const uint32_t outputs = reader.U32();
-  if (artifact->dram_bytes > kMaxDramBytes || artifact->constant_bytes > artifact->dram_bytes) {
-    Fail("the artifact's DRAM of " + std::to_string(artifact->dram_bytes) + " bytes with " +
-         std::to_string(artifact->constant_bytes) + " of constants is impossible");
+  if (program.dram_bytes > kMaxDramBytes || program.constant_bytes > program.dram_bytes) {
+    Fail("the artifact's DRAM of " + std::to_string(program.dram_bytes) + " bytes with " +
+         std::to_string(program.constant_bytes) + " of constants is impossible");
   }
-  for (uint32_t i = 0; i < inputs; ++i) {
-    artifact->input_spans.push_back(ReadSpan(&reader, *artifact));
-  }
-  for (uint32_t i = 0; i < outputs; ++i) {
-    artifact->output_spans.push_back(ReadSpan(&reader, *artifact));
-  }
+  for (uint32_t i = 0; i < inputs; ++i) program.inputs.push_back(ReadSpan(&reader, program));
+  for (uint32_t i = 0; i < outputs; ++i) program.outputs.push_back(ReadSpan(&reader, program));
   reader.Finish();
+  return program;
 }
 
 void ReadPorts(std::string_view data, Artifact* artifact) {
@@ -144,20 +143,22 @@ void ReadPorts(std::string_view data, Artifact* artifact) {
 
 Artifact::Artifact(std::string file) : bytes(std::move(file)) {
   const auto sections = Unpack(bytes);
+  const std::string_view code = sections[kCode];
   digest = sections[kHash];
-  code = sections[kCode];
   constants = sections[kCnst];
   sizes = ReadSizes(sections[kHwsz]);
-  ReadDram(sections[kDram], this);
+  program = ReadDram(sections[kDram]);
+  program.code = reinterpret_cast<const uint8_t*>(code.data());
+  program.code_bytes = code.size();
   ReadPorts(sections[kPort], this);
   if (digest.size() != 32) Fail("the artifact's section HASH does not have 32 bytes");
   if (code.size() % kInstructionBytes != 0) {
     Fail("the artifact's code of " + std::to_string(code.size()) +
          " bytes is not a whole number of 64-byte instructions");
   }
-  if (constants.size() != constant_bytes) {
+  if (constants.size() != program.constant_bytes) {
     Fail("the artifact has " + std::to_string(constants.size()) +
-         " bytes of constants and its program expects " + std::to_string(constant_bytes));
+         " bytes of constants and its program expects " + std::to_string(program.constant_bytes));
   }
 }
 
