@@ -40,10 +40,9 @@ def plan_accum(layer: AccumLayer, pool: ConstantPool, config: HwConfig) -> Accum
     channels = layer.out.dims[1]
     passes = []
     if layer.divide is not None:
-        m, s = (np.array([value], np.int32) for value in layer.divide)
         finish = Finish() if layer.scale is not None else layer.finish
         passes.append(
-            plan_post(PostOp.SCALE, (Scale(m, s),), channels, finish, pool, config, truncate=True)
+            plan_post(PostOp.SCALE, (layer.divide,), channels, finish, pool, config, truncate=True)
         )
     if layer.scale is not None or layer.divide is None:
         scale = layer.scale or IDENTITY

@@ -46,17 +46,14 @@ def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
 def _continues(inner: Level, outer: Level) -> bool:
     if inner.extent * outer.extent > MAX_EXTENT.get(type(inner), 1 << 12):
         return False
-    return all(
-        getattr(outer, f.name) == inner.extent * getattr(inner, f.name)
-        for f in fields(inner)
-        if f.name != "extent"
-    )
+    strides = [f.name for f in fields(inner) if f.name != "extent"]
+    return all(getattr(outer, name) == inner.extent * getattr(inner, name) for name in strides)
 
 
 def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level, ...]:
     """A nest whose level 0 is the pixel level, even when a tile has one pixel only."""
-    inner = merge_levels(pixels) or (type(pixels[0])(),)
-    return (*inner, *merge_levels(others))
+    inner = merge_levels(pixels) or tuple(pixels[:1])
+    return inner + merge_levels(others)
 
 
 @dataclass(slots=True)

@@ -66,15 +66,15 @@ class GemmLayer(Layer):
 class AccumLayer(Layer):
     """Per-channel window reduction: depthwise convolution (MAC), SUM or MAX.
 
-    ``taps`` int32 [C, KH, KW] for MAC. With ``divide`` (m, s) the sum is first
-    multiplied and truncated by those (average pooling), then ``scale`` applies.
+    ``taps`` int32 [C, KH, KW] for MAC. With ``divide`` the sum is first scaled by
+    that, rounding toward zero (average pooling), then ``scale`` applies.
     """
 
     op: AccumOp
     window: Window
     finish: Finish
     taps: npt.NDArray[np.int32] | None = None
-    divide: tuple[int, int] | None = None
+    divide: Scale | None = None
     scale: Scale | None = None
 
 

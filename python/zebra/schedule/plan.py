@@ -37,7 +37,7 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     placement = place(graph, config.block)
     layers = [layer for node in graph.nodes for layer in select(node, placement.views)]
     inputs = tuple(placement.views[port.value] for port in graph.inputs)
-    outputs = []
+    outputs: list[View] = []
     for index, port in enumerate(graph.outputs):
         view = _own_output(placement, port.value, index, graph, outputs)
         if view.buffer != placement.views[port.value].buffer:

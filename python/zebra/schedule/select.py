@@ -169,8 +169,12 @@ def _pool_part(
     name = f"{node.name}.{row[0]}.{column[0]}"
     if node.kind is g.PoolKind.MAX:
         return AccumLayer(name, node.origin, (source,), target, AccumOp.MAX, window, node.finish)
-    count = node.count or row[3] * column[3]
-    limit = -INT8_MIN * row[3] * column[3]
+    area = row[3] * column[3]
+    limit = area * (abs(node.zero_point) - INT8_MIN)
+    m, s = divider(node.count or area, node.gain, limit)
+    divide = g.Scale(
+        np.array([m], np.int32), np.array([s], np.int32), np.array([-node.zero_point * area])
+    )
     return AccumLayer(
         name,
         node.origin,
@@ -179,7 +183,7 @@ def _pool_part(
         AccumOp.SUM,
         window,
         node.finish,
-        divide=divider(count, node.gain, limit),
+        divide=divide,
         scale=node.scale,
     )
 

@@ -91,7 +91,7 @@ class View:
         """The view repeated along the axes where it has one element and ``dims`` has more."""
         if dims == self.dims:
             return self
-        n, q, h, w = (0 if have == 1 else stride for have, stride in zip(self.dims, self.strides))
+        n, _, h, w = (0 if have == 1 else stride for have, stride in zip(self.dims, self.strides))
         if self.dims[1] == 1 and dims[1] > 1:
             base = self.offset + self.lane * self.lane_stride
             return replace(
