@@ -113,6 +113,9 @@ class ZebraModule : public ModuleNode {
         *result = 0;
       });
     }
+    if (name == "get_symbol") {
+      return PackedFunc([self, this](TVMArgs, TVMRetValue* result) { *result = String(symbol_); });
+    }
     if (name == "get_counters") {
       return PackedFunc([self, this](TVMArgs, TVMRetValue* result) {
         *result = String(CountersJson(runner_->totals()));

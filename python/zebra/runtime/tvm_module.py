@@ -21,13 +21,22 @@ def library_path() -> Path:
 
     EnvironmentMismatchError if Zebra was not built.
     """
-    for directory in zebra.__path__:
-        path = Path(directory) / "_native" / LIBRARY
-        if path.is_file():
-            return path
+    path = _find()
+    if path is not None:
+        return path
     raise EnvironmentMismatchError(
         f"{LIBRARY} is not beside the zebra package; build and install Zebra with pip install ."
     )
+
+
+def is_built() -> bool:
+    """Whether libzebra_rt is there."""
+    return _find() is not None
+
+
+def _find() -> Path | None:
+    paths = (Path(directory) / "_native" / LIBRARY for directory in zebra.__path__)
+    return next((path for path in paths if path.is_file()), None)
 
 
 @cache
