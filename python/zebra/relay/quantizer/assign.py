@@ -1,0 +1,98 @@
+"""Ranges -> scale and zero point of every value.
+
+Values that must or should share their parameters form a group, and a group's
+range is the hull of its members': what a Passthrough moves keeps its scale, and
+what a Concat joins gets the Concat's, so that joining is free.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from zebra.relay.quantizer.observers import Range
+from zebra.relay.quantizer.rewriting import Expr, op_name, value_of
+from zebra.relay.quantizer.scales import QParams, choose_qparams
+from zebra.relay.quantizer.steps import Concat, Host, Literal, Network, Passthrough
+
+COARSE = 4.0
+"""A value that others read too keeps its own scale if joining would coarsen it more."""
+
+
+class _Groups:
+    """Disjoint sets of values."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Expr, Expr] = {}
+
+    def find(self, value: Expr) -> Expr:
+        root = value
+        while root in self._parent:
+            root = self._parent[root]
+        return root
+
+    def join(self, value: Expr, other: Expr) -> None:
+        a, b = self.find(value), self.find(other)
+        if a != b:
+            self._parent[a] = b
+
+
+def assign_qparams(network: Network, ranges: Sequence[Range]) -> dict[Expr, QParams]:
+    """Parameters of every int8 value of ``network``; ``ranges`` are those of ``observed``."""
+    known = _all_ranges(network, dict(zip(network.observed, ranges)))
+    groups = _group(network, known)
+    hulls: dict[Expr, Range] = {}
+    for value, found in known.items():
+        root = groups.find(value)
+        hulls[root] = _hull(hulls.get(root, found), found)
+    return {value: choose_qparams(*hulls[groups.find(value)]) for value in known}
+
+
+def _hull(a: Range, b: Range) -> Range:
+    return min(a[0], b[0]), max(a[1], b[1])
+
+
+def _all_ranges(network: Network, observed: Mapping[Expr, Range]) -> dict[Expr, Range]:
+    """Observed ranges, and those that follow from them: of literals, moves and joins."""
+    known, wanted = dict(observed), network.read_in_int8
+    for step in network.steps:
+        if isinstance(step, Literal):
+            data = value_of(step.expr)
+            if data is not None and step.expr in wanted and data.size:
+                known[step.expr] = float(data.min()), float(data.max())
+        elif isinstance(step, (Passthrough, Concat)):
+            found = known[step.inputs[0]]
+            for value in step.inputs[1:]:
+                found = _hull(found, known[value])
+            known[step.expr] = _hull(found, _padding(step.expr, found))
+    return known
+
+
+def _padding(expr: Expr, found: Range) -> Range:
+    """The constant a pad adds; one beyond any size (minus infinity before a max pool) saturates."""
+    if op_name(expr) != "nn.pad":
+        return found
+    data = value_of(expr.args[1])
+    value = 0.0 if data is None else float(data.reshape(-1)[0])
+    return (value, value) if abs(value) < 1e30 else found
+
+
+def _group(network: Network, known: Mapping[Expr, Range]) -> _Groups:
+    groups = _Groups()
+    movers = [step for step in network.steps if isinstance(step, (Passthrough, Concat))]
+    moved = Counter(value for step in movers for value in step.inputs)
+    read = Counter(value for step in network.steps for value in step.inputs)
+    literals = {step.expr for step in network.steps if isinstance(step, Literal)}
+    hosts = {step.expr for step in network.steps if isinstance(step, Host)}
+    for step in movers:
+        whole = _width(known[step.expr])
+        for value in step.inputs:
+            shared = read[value] > moved[value] and value not in hosts
+            coarse = isinstance(step, Concat) and shared and COARSE * _width(known[value]) < whole
+            if not coarse and value not in literals:
+                groups.join(value, step.expr)
+    return groups
+
+
+def _width(found: Range) -> float:
+    return max(found[1], 0.0) - min(found[0], 0.0)

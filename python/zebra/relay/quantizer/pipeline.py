@@ -1,0 +1,140 @@
+"""The quantizer: one ordered list of passes, float Relay -> Relay qnn."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tvm
+from tvm import relay
+
+from zebra.errors import UsageError, ZebraWarning
+from zebra.hw import DEFAULT, HwConfig, find_config
+from zebra.relay.calibration import Batch
+from zebra.relay.quantizer.assign import assign_qparams
+from zebra.relay.quantizer.batch_norm import unfold_batch_norm
+from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
+from zebra.relay.quantizer.calibrate import calibrate_ranges, read_ranges
+from zebra.relay.quantizer.channels_first import channels_first
+from zebra.relay.quantizer.emit import emit
+from zebra.relay.quantizer.fold_affine import fold_affine
+from zebra.relay.quantizer.recognize import recognize
+from zebra.relay.quantizer.rewriting import infer_type
+from zebra.relay.quantizer.scales import multiplier_bits
+from zebra.relay.quantizer.spelling import unify_spelling
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the passes are told besides the module."""
+
+    config: HwConfig
+    calibration: Iterable[Batch] | None = None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One step of the quantizer: typed module in, typed module out."""
+
+    name: str
+    job: str
+    run: Callable[[tvm.IRModule, Options], tvm.IRModule]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.job}"
+
+
+def _fold_constants(mod: tvm.IRModule, _: Options) -> tvm.IRModule:
+    return infer_type(relay.transform.FoldConstant()(mod))
+
+
+def _fold_padding(mod: tvm.IRModule, _: Options) -> tvm.IRModule:
+    return infer_type(relay.transform.FoldExplicitPadding()(mod))
+
+
+def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
+    return calibrate_ranges(mod, options.calibration)
+
+
+def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
+    network = recognize(mod)
+    params = assign_qparams(network, read_ranges(mod))
+    return emit(mod["main"], network, params, multiplier_bits(options.config.mult_width))
+
+
+PIPELINE: tuple[Pass, ...] = (
+    Pass("fold-constants", "compute what depends on no input", _fold_constants),
+    Pass(
+        "unfold-batch-norm",
+        "batch norm becomes multiply and add, dropout disappears",
+        lambda mod, _: unfold_batch_norm(mod),
+    ),
+    Pass("channels-first", "NHWC convolutions become NCHW", lambda mod, _: channels_first(mod)),
+    Pass("fold-padding", "zero padding joins the convolution or pool behind it", _fold_padding),
+    Pass("unify-spelling", "one spelling per operator", lambda mod, _: unify_spelling(mod)),
+    Pass(
+        "fold-affine",
+        "per-channel multiply and add join the layer before them",
+        lambda mod, _: fold_affine(mod),
+    ),
+    Pass("calibrate", "note the range of every value", _calibrate),
+    Pass("quantize", "int8 values and weights, qnn operators", _quantize),
+)
+
+
+def quantize(
+    mod: tvm.IRModule,
+    params: Mapping[str, Any] | None = None,
+    calibration: Iterable[Batch] | None = None,
+    target: str = "zebra",
+    stop_after: str | None = None,
+) -> tvm.IRModule:
+    """Quantize a float Relay module to int8 ``relay.qnn``.
+
+    ``params`` {name: array} are bound. ``calibration`` is an iterable of inputs:
+    arrays (networks with one input) or {input: array}, of the network's shapes;
+    it is read once, batch by batch. None takes one random batch, with a
+    ZebraWarning. ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
+    pass of PIPELINE after which to stop. The result has "main" only, typed, with
+    the same inputs and outputs: float tensors are quantized at the inputs and
+    dequantized at the outputs; what has no int8 form stays float between them.
+    A module that holds qnn operators is returned as it is, bound and typed.
+
+    Raises QuantizationError (CalibrationError for the batches), ConfigError for
+    an unknown configuration, UsageError for an unknown pass.
+    """
+    passes = _until(stop_after)
+    options = Options(config_of(target), calibration)
+    mod = bind(mod, params)
+    if is_quantized(mod):
+        return mod
+    if not is_straight_line(mod):
+        warnings.warn(
+            "the network branches or calls functions, which cannot be quantized: it stays float "
+            "on the host; export the model without control flow to accelerate it",
+            ZebraWarning,
+            stacklevel=2,
+        )
+        return mod
+    for step in passes:
+        mod = step.run(mod, options)
+    return mod
+
+
+def config_of(target: str) -> HwConfig:
+    """The configuration that a target string names: "zebra" or "zebra/<config>"."""
+    kind, _, name = str(target).partition("/")
+    if kind != "zebra":
+        raise UsageError(f'target {target} is not Zebra; give "zebra" or "zebra/<config>"')
+    return find_config(name or DEFAULT)
+
+
+def _until(stop_after: str | None) -> tuple[Pass, ...]:
+    names = [step.name for step in PIPELINE]
+    if stop_after is None:
+        return PIPELINE
+    if stop_after not in names:
+        raise UsageError(f"there is no pass {stop_after}; the passes are {', '.join(names)}")
+    return PIPELINE[: names.index(stop_after) + 1]

@@ -1,0 +1,51 @@
+"""Running float Relay expressions, for calibration and for tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy.typing as npt
+import tvm
+from tvm import autotvm, relay
+from tvm.contrib import graph_executor
+
+from zebra.relay.quantizer.rewriting import Expr
+
+
+def host_target() -> tvm.target.Target:
+    """llvm for this CPU: fast, and good for float only (int8 is not exact on it)."""
+    return tvm.target.Target(f"llvm -mcpu={tvm.target.codegen.llvm_get_system_cpu()}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Build without asking the network for tuned schedules and without advice about them."""
+    silent = autotvm.GLOBAL_SCOPE.silent
+    autotvm.GLOBAL_SCOPE.silent = True
+    try:
+        with autotvm.apply_history_best([]):
+            yield
+    finally:
+        autotvm.GLOBAL_SCOPE.silent = silent
+
+
+class FloatRunner:
+    """Computes ``values``, float expressions of ``params``, with one compiled function."""
+
+    def __init__(
+        self, params: Sequence[Expr], values: Sequence[Expr], target: tvm.target.Target
+    ) -> None:
+        function = relay.Function(list(params), relay.Tuple(list(values)))
+        with _quiet(), tvm.transform.PassContext(opt_level=3):
+            library = relay.build(tvm.IRModule.from_expr(function), target=target)
+        self._module = graph_executor.GraphModule(library["default"](tvm.cpu()))
+
+    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> Iterator[npt.NDArray[Any]]:
+        """The values, one at a time, for one set of inputs."""
+        for name, array in inputs.items():
+            self._module.set_input(name, array)
+        self._module.run()
+        for index in range(self._module.get_num_outputs()):
+            yield self._module.get_output(index).numpy()
