@@ -205,7 +205,7 @@ class GraphBuilder:
             for node in self.nodes
             if all(node.shape[i] == x.shape[i] for i in range(4) if i != axis)
             and not isinstance(node, g.Constant)
-        ]
+        ] or [x]
         picks = [x, *(fits[self.number(0, len(fits) - 1)] for _ in range(self.number(1, 2)))]
         shape = list(x.shape)
         shape[axis] = sum(node.shape[axis] for node in picks)

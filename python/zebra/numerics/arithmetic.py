@@ -89,7 +89,7 @@ def divider(divisor: int, gain: int, limit: int) -> tuple[int, int]:
 
 
 def truncating_divide(x: IntArray, divisor: int) -> IntArray:
-    """x / divisor rounded toward zero, for integers (C's and TVM's ``div``)."""
+    """Quotient x / divisor rounded toward zero, for integers (C's and TVM's ``div``)."""
     quotient = np.abs(x.astype(np.int64)) // divisor
     return np.where(x < 0, -quotient, quotient)
 
