@@ -1,0 +1,90 @@
+#include "fsim/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstring>
+
+#define ZEBRA_TARGET __attribute__((target("avx2")))
+
+namespace zebra::fsim {
+namespace {
+
+#include "fsim/lane_kernels.inc"
+
+constexpr std::size_t kMaxBlock = 128;
+
+// BLOCK activations as int16.
+ZEBRA_TARGET inline void widen(const std::uint8_t* act, std::size_t block, std::int16_t* out) {
+  const __m128i bias = _mm_set1_epi16(128);
+  for (std::size_t i = 0; i < block; i += 4) {
+    std::int32_t four;
+    std::memcpy(&four, act + i, 4);
+    const __m128i x = _mm_sub_epi16(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)), bias);
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + i), x);
+  }
+}
+
+// P pixels times 4 * G lanes. An accumulator holds two partial sums per lane, as vpmaddwd
+// leaves them (exact: two products of int8 fit easily), added up at the end.
+template <int P, int G>
+ZEBRA_TARGET void tile(const GemmTask& task, const GemmPixel* pixels, const GemmPanel& panel) {
+  __m256i sums[P][G];
+  for (int p = 0; p < P; ++p)
+    for (int g = 0; g < G; ++g) sums[p][g] = _mm256_setzero_si256();
+  for (std::size_t s = 0; s < task.step_count; ++s) {
+    alignas(32) std::int16_t x[P][kMaxBlock];
+    for (int p = 0; p < P; ++p)
+      widen(task.act + pixels[p].act + panel.act + task.steps[s].act, task.block, x[p]);
+    const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
+    for (std::size_t i = 0; i < task.block; i += 4, w += 4 * task.block) {
+      __m256i four[P];
+      for (int p = 0; p < P; ++p) {
+        long long bits;
+        std::memcpy(&bits, x[p] + i, 8);
+        four[p] = _mm256_set1_epi64x(bits);
+      }
+      for (int g = 0; g < G; ++g) {
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w + 16 * g));
+        const __m256i weights = _mm256_cvtepi8_epi16(bytes);
+        for (int p = 0; p < P; ++p)
+          sums[p][g] = _mm256_add_epi32(sums[p][g], _mm256_madd_epi16(weights, four[p]));
+      }
+    }
+  }
+  for (int p = 0; p < P; ++p)
+    for (int g = 0; g < G; ++g) {
+      const __m256i pairs = _mm256_hadd_epi32(sums[p][g], sums[p][g]);
+      __m128i lanes =
+          _mm_unpacklo_epi64(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+      auto* acc = reinterpret_cast<__m128i*>(task.acc + pixels[p].acc + panel.acc + 4 * g);
+      if (!task.overwrite) lanes = _mm_add_epi32(lanes, _mm_loadu_si128(acc));
+      _mm_storeu_si128(acc, lanes);
+    }
+}
+
+template <int G>
+ZEBRA_TARGET void gemm_panels(const GemmTask& task) {
+  for (std::size_t j = 0; j < task.panel_count; ++j) {
+    std::size_t p = 0;
+    for (; p + 2 <= task.pixel_count; p += 2) tile<2, G>(task, task.pixels + p, task.panels[j]);
+    if (p < task.pixel_count) tile<1, G>(task, task.pixels + p, task.panels[j]);
+  }
+}
+
+ZEBRA_TARGET void gemm(const GemmTask& task) {
+  if (task.block >= 16)
+    gemm_panels<4>(task);
+  else if (task.block == 8)
+    gemm_panels<2>(task);
+  else
+    gemm_panels<1>(task);
+}
+
+}  // namespace
+
+const Kernels kAvx2Kernels = {gemm, accum, post};
+
+}  // namespace zebra::fsim
+
+#endif  // __x86_64__
