@@ -27,10 +27,12 @@ def place(graph: g.Graph, block: int) -> Placement:
     """Views for every value of ``graph`` with channel blocks of ``block`` lanes."""
     users = _users(graph)
     outputs = {port.value for port in graph.outputs}
+    pieced = _pieced(graph, block)
     views: dict[str, View] = {}
     for node in reversed(graph.nodes):
         if node.name not in views:
-            views[node.name] = _own_buffer(node, graph, block)
+            own = View.blocked(node.name, node.shape, block)
+            views[node.name] = replace(own, whole=node.name not in pieced)
         if isinstance(node, g.Concat):
             _place_pieces(node, graph, views, users, outputs)
     for node in graph.nodes:
@@ -43,13 +45,17 @@ def place(graph: g.Graph, block: int) -> Placement:
     return Placement(views, constants)
 
 
-def _own_buffer(node: g.Node, graph: g.Graph, block: int) -> View:
-    """A buffer of the node's own; padding lanes are its own unless channels come in pieces."""
-    view = View.blocked(node.name, node.shape, block)
-    pieces = isinstance(node, g.Concat | g.Pad) and any(
-        graph.node(name).shape[1] != node.shape[1] for name in node.inputs
-    )
-    return replace(view, whole=False) if pieces and node.shape[1] % block else view
+def _pieced(graph: g.Graph, block: int) -> set[str]:
+    """Values written in pieces along the channels, so that nothing writes their padding lanes."""
+    pieced: set[str] = set()
+    for node in graph.nodes:
+        if not isinstance(node, g.Concat | g.Pad):
+            continue
+        channels = {graph.node(name).shape[1] for name in node.inputs}
+        ragged = node.shape[1] % block and channels != {node.shape[1]}
+        if ragged or any(name in pieced for name in node.inputs):
+            pieced.add(node.name)
+    return pieced
 
 
 def _users(graph: g.Graph) -> dict[str, list[str]]:

@@ -70,6 +70,8 @@ def _subsample(x: View, window: Window, out: View) -> tuple[View, Window]:
     """A strided 1x1 convolution without padding reads every stride-th pixel only."""
     if window.kernel != (1, 1) or window.pad != (0, 0) or window.stride == (1, 1):
         return x, window
+    if any(window.span(out.dims[2 + axis], 1, axis) > x.dims[2 + axis] for axis in (0, 1)):
+        return x, window
     n, c, _, _ = x.dims
     dims = (n, c, out.dims[2], out.dims[3])
     return x.part((0, 0, 0, 0), dims, (1, 1, *window.stride)), replace(window, stride=(1, 1))
@@ -215,7 +217,7 @@ def _concat(node: g.Concat, views: Views) -> Iterator[Layer]:
         begin = tuple(position if axis == node.axis else 0 for axis in range(4))
         target = out.part((begin[0], begin[1], begin[2], begin[3]), x.dims)
         position += x.dims[node.axis]
-        if (x.buffer, x.offset) != (target.buffer, target.offset):
+        if (x.buffer, x.offset, x.lane) != (target.buffer, target.offset, target.lane):
             yield MoveLayer(f"{node.name}.{index}", node.origin, (x,), target)
 
 
