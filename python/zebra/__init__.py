@@ -7,6 +7,7 @@ accelerator. All else is loaded when first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -99,4 +100,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LAZY})
 
 
-install()
+# The command line calls it when a command needs TVM: zebra --help is quick.
+if "zebra_command" not in sys.modules:
+    install()

@@ -1,1 +1,7 @@
-"""The cli room."""
+"""The command line; see ``zebra --help``."""
+
+from __future__ import annotations
+
+from zebra.cli.entry import main
+
+__all__ = ["main"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zebra.errors import ModelError, ZebraError
-from zebra.frontend import onnx_reader, relay_reader, tflite_reader
+from zebra.frontend import relay_reader, tflite_reader
 from zebra.frontend.model import Format, ModelInfo
 from zebra.frontend.recognise import read_model, recognise
 from zebra.frontend.shapes import Shapes, settle
@@ -54,6 +54,9 @@ def _parse(source: Source) -> tuple[Any, ModelInfo]:
         data, origin, directory = read_model(path), str(path), path.parent
     form = recognise(data, origin)
     if form is Format.ONNX:
+        # The onnx package takes half a second to import: only its models need it.
+        from zebra.frontend import onnx_reader
+
         model = onnx_reader.parse(data, origin, directory)
         return model, onnx_reader.describe(model, origin)
     if form is Format.TFLITE:
@@ -67,6 +70,8 @@ def _convert(
     parsed: Any, info: ModelInfo, shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[Any, dict[str, Any]]:
     if info.format is Format.ONNX:
+        from zebra.frontend import onnx_reader
+
         return onnx_reader.convert(parsed, shapes, info.origin)
     if info.format is Format.TFLITE:
         return tflite_reader.convert(parsed, shapes, info.origin)

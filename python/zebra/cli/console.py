@@ -1,0 +1,45 @@
+"""Where the command line writes: answers to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+
+T = TypeVar("T")
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Show that one long step is being done, and for how long."""
+    columns = (SpinnerColumn(), TextColumn(text), Elapsed())
+    with Progress(*columns, console=err, transient=True) as progress:
+        progress.add_task(text, total=None)
+        yield
+
+
+def each(items: Sequence[T], text: str) -> Iterable[T]:
+    """The items, with a bar that shows how many are done."""
+    columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), Elapsed())
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield from progress.track(items)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -1,0 +1,48 @@
+"""``main``: what the ``zebra`` command calls; errors become sentences and exit codes.
+
+0 done; 1 something unexpected, or a check of ``zebra doctor`` failed; 2 the
+user's input, model or command is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from zebra.errors import ZebraError
+
+OK, UNEXPECTED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. ``--debug`` lets errors through with traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    # Typer and the commands are imported late so that Ctrl-C is caught while they load.
+    try:
+        from zebra.cli.app import app
+
+        app(args=words, prog_name="zebra")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else OK if stop.code is None else WRONG
+    except KeyboardInterrupt:
+        return _say("interrupted", INTERRUPTED)
+    except ZebraError as error:
+        if debug:
+            raise
+        return _say(str(error), WRONG)
+    except Exception as error:
+        if debug:
+            raise
+        first = (str(error).strip().splitlines() or [""])[0]
+        return _say(
+            f"unexpected {type(error).__name__}: {first} (this is a defect of Zebra or TVM; "
+            "zebra --debug shows where it happened)",
+            UNEXPECTED,
+        )
+    return OK
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"zebra: {sentence}", file=sys.stderr)
+    return code

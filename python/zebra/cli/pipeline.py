@@ -1,0 +1,187 @@
+"""Model file -> compiled network -> outputs: the rooms, called in their order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+import zebra
+from zebra.cli.console import each, step
+from zebra.errors import ArtifactError, ConfigError, InputError
+from zebra.frontend import ModelInfo, describe, load
+from zebra.frontend.pictures import Preprocessing, guess, load_arrays
+from zebra.frontend.shapes import settle
+from zebra.plugin import install
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A loaded model: Relay module and parameters, and the settled shape of each input."""
+
+    info: ModelInfo
+    shapes: dict[str, tuple[int, ...]]
+    module: Any
+    params: dict[str, Any]
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the file is quantized already."""
+        from zebra.plugin.prepare import is_quantized
+
+        return is_quantized(self.module)
+
+
+class Runner:
+    """A compiled network ready to run; ``milliseconds`` of each run so far."""
+
+    def __init__(self, library: Any, device: Any) -> None:
+        from tvm.contrib.graph_executor import GraphModule
+
+        self._module = GraphModule(library["default"](device))
+        self.milliseconds: list[float] = []
+
+    def __call__(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """The outputs in the model's order."""
+        self._module.set_input(**{"key": None, **inputs})
+        start = time.perf_counter()
+        self._module.run()
+        self.milliseconds.append((time.perf_counter() - start) * 1000)
+        return [self._module.get_output(i).numpy() for i in range(self._module.get_num_outputs())]
+
+
+def open_network(path: Path, shapes: Mapping[str, Sequence[int]]) -> Network:
+    """Read and convert a model file."""
+    info = describe(path)
+    settled = settle(info, shapes)
+    with step(f"Reading {path.name}"):
+        install()
+        module, params = load(path, shapes)
+    return Network(info, settled, module, params)
+
+
+def find_target(text: str) -> str:
+    """The TVM target: a known name, or that of the JSON file ``text``; ConfigError if neither."""
+    from zebra.hw import find_config
+
+    if text.endswith(".json"):
+        install()
+        return zebra.register_config(Path(text))
+    if text == "zebra":
+        return text
+    if not text.startswith("zebra/"):
+        raise ConfigError(f"--target {text} is unknown; give zebra, zebra/<config> or a JSON file")
+    find_config(text.removeprefix("zebra/"))
+    return text
+
+
+def read_calibration(
+    folder: Path | None, network: Network, preprocessing: Preprocessing | None
+) -> list[dict[str, Array]] | None:
+    """Every file of the folder as inputs, in the order of their names."""
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise InputError(f"--calibration {folder}: is no folder; give one with pictures or arrays")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    if not files:
+        raise InputError(f"--calibration {folder}: the folder is empty")
+    return [
+        load_arrays(path, network.info, network.shapes, preprocessing)
+        for path in each(files, "Reading calibration inputs")
+    ]
+
+
+def preprocessing_of(network: Network) -> Preprocessing | None:
+    """The guess for networks that take one picture, else None."""
+    info = network.info
+    if len(info.inputs) != 1:
+        return None
+    try:
+        return guess(info, info.inputs[0], network.shapes[info.inputs[0].name])
+    except InputError:
+        return None
+
+
+def quantize(network: Network, target: str, batches: list[dict[str, Array]] | None) -> Any:
+    """The module in int8; one that is quantized already as it is."""
+    if network.quantized:
+        return network.module
+    with step("Quantizing to int8"):
+        return zebra.quantize(network.module, network.params, calibration=batches, target=target)
+
+
+def build(module: Any, params: Mapping[str, Any], target: str) -> Any:
+    """relay.build's library."""
+    from tvm import relay
+
+    quiet()
+    with step(f"Compiling for {target}"):
+        return relay.build(module, target=target, params=dict(params))
+
+
+def compile_network(network: Network, target: str, batches: list[dict[str, Array]] | None) -> Any:
+    """Quantize if it is float, then build."""
+    module = quantize(network, target, batches)
+    return build(module, network.params if network.quantized else {}, target)
+
+
+def build_for_cpu(network: Network) -> Runner:
+    """The same network without Zebra: float on this CPU, or exact integers if quantized."""
+    import tvm
+    from tvm import relay
+
+    quiet()
+    context: AbstractContextManager[object] = nullcontext()
+    if network.quantized:
+        # TVM's int8 schedules for named CPUs saturate; plain llvm is exact.
+        target, context = "llvm", zebra.exact_reference()
+    else:
+        target = f"llvm -mcpu={tvm.target.codegen.llvm_get_system_cpu()}"
+    with step("Compiling for this CPU"), context, tvm.transform.PassContext(opt_level=3):
+        library = relay.build(network.module, target=target, params=network.params)
+    return Runner(library, tvm.cpu())
+
+
+def regions(library: Any) -> Sequence[Any]:
+    """The accelerator's regions of a built or loaded library."""
+    return tuple(zebra.find_regions(library))
+
+
+def load_library(path: Path) -> Any:
+    """A library that ``zebra compile`` wrote; ArtifactError if TVM cannot load it."""
+    install()
+    import tvm
+
+    try:
+        return tvm.runtime.load_module(str(path))
+    except (tvm.error.TVMError, OSError, RuntimeError) as error:
+        raise ArtifactError(
+            f"{path}: is no library that TVM loads ({str(error).strip().splitlines()[-1]}); "
+            "compile it again with zebra compile"
+        ) from error
+
+
+def first_bytes(path: Path) -> bytes:
+    """The start of a file, to see what it is; InputError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def quiet() -> None:
+    """TVM looks for tuned CPU schedules on the network and advises to tune; nobody asked."""
+    os.environ.setdefault("TOPHUB_LOCATION", "NONE")
+    for name in ("autotvm", "te_compiler", "compile_engine"):
+        logging.getLogger(name).setLevel(logging.ERROR)
