@@ -24,10 +24,14 @@ const char* kind_of(isa::Opcode opcode) {
 
 template <typename Insn>
 void check_header(const Site& site, const Insn& insn) {
-  for (const std::uint32_t mask : {insn.wait, insn.signal})
-    if (mask >> static_cast<unsigned>(Insn::kEngine) & 1)
-      refuse(site, Status::kOperandError, "wait = ", insn.wait, ", signal = ", insn.signal,
-             " name its own engine ", name_of(Insn::kEngine), ", a queue in order anyway");
+  const std::uint32_t own = 1u << static_cast<unsigned>(Insn::kEngine);
+  const auto check = [&](const char* name, std::uint32_t mask) {
+    if (mask & own)
+      refuse(site, Status::kOperandError, name, " = ", mask, " names its own engine ",
+             name_of(Insn::kEngine), ", a queue in order anyway");
+  };
+  check("wait", insn.wait);
+  check("signal", insn.signal);
 }
 
 // The nest's iterations; throws an Error (kOperandError) beyond kMaxIterations.

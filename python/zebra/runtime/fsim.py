@@ -1,0 +1,145 @@
+"""The functional simulator as a driver: fast, exact, checked."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from zebra.codegen.compiled import Compiled, TensorPort
+from zebra.codegen.constants import pack_activation
+from zebra.errors import DriverError, InputError
+from zebra.hw import HwConfig
+from zebra.isa.program import Program, Span
+from zebra.isa.semantics import Counters
+from zebra.runtime.native import KERNELS, HwSizes, Job, NativeSpan, run_job
+
+Int8s = npt.NDArray[np.int8]
+
+
+def _sizes(config: HwConfig) -> HwSizes:
+    return HwSizes(
+        config.rows,
+        config.block,
+        config.act_entries,
+        config.wgt_entries,
+        config.acc_entries,
+        config.par_entries,
+        config.tab_entries,
+        config.mult_width,
+    )
+
+
+def _spans(spans: Sequence[Span]) -> tuple[ctypes.Array[NativeSpan], int]:
+    """The spans as ZebraSpan structs."""
+    natives = [NativeSpan(span.start, span.size) for span in spans]
+    return (NativeSpan * len(natives))(*natives), len(natives)
+
+
+def run_program(
+    program: Program,
+    config: HwConfig,
+    dram: npt.NDArray[np.uint8],
+    threads: int = 0,
+    kernel: str = "auto",
+) -> Counters:
+    """Run ``program`` on ``dram``, uint8 [dram_bytes], in place.
+
+    ``threads`` 0 means all cores; ``kernel`` is a name of native.KERNELS. Raises
+    what zebra.isa.semantics.execute raises; DriverError if this CPU lacks the
+    kernel; InputError if ``dram`` is not a writable array of the program's size.
+    """
+    if dram.shape != (program.dram_bytes,) or dram.dtype != np.uint8:
+        raise InputError(
+            f"dram is {dram.dtype} of shape {dram.shape}; the program needs uint8 of shape "
+            f"({program.dram_bytes},)"
+        )
+    if not (dram.flags.c_contiguous and dram.flags.writeable):
+        raise InputError("dram must be contiguous and writable; pass a copy")
+    if kernel not in KERNELS:
+        raise DriverError(f"fsim has no kernel {kernel}; the kernels are {', '.join(KERNELS)}")
+    if threads < 0:
+        raise DriverError(f"fsim cannot run on {threads} threads; 0 means all cores")
+    counters = run_job(
+        Job(
+            _sizes(config),
+            threads,
+            KERNELS[kernel],
+            program.code,
+            len(program.code),
+            dram.ctypes.data,
+            program.dram_bytes,
+            program.constant_bytes,
+            *_spans(program.inputs),
+            *_spans(program.outputs),
+        )
+    )
+    return Counters(
+        list(counters.instructions),
+        list(counters.iterations),
+        counters.dram_read_bytes,
+        counters.dram_written_bytes,
+        counters.macs,
+    )
+
+
+def _blocked(port: TensorPort, block: int) -> tuple[int, int, int, int, int]:
+    """Shape [N, ceil(C / block), H, W, block] of the port's value in DRAM."""
+    n, c, h, w = port.dims
+    return n, -(-c // block), h, w, block
+
+
+def _place(port: TensorPort, block: int) -> slice:
+    return slice(port.address, port.address + math.prod(_blocked(port, block)))
+
+
+def pack_input(port: TensorPort, block: int, array: Int8s) -> npt.NDArray[np.uint8]:
+    """The bytes of ``array``, int8 of the port's shape, as DRAM holds it; padding lanes are 0."""
+    if array.dtype != np.int8 or array.shape != port.shape:
+        raise InputError(
+            f"input {port.name} is {array.dtype} of shape {array.shape}; the program needs int8 "
+            f"of shape {port.shape}"
+        )
+    value = array.transpose(0, 3, 1, 2) if port.layout == "NHWC" else array.reshape(port.dims)
+    return np.ascontiguousarray(pack_activation(value, block)).reshape(-1).view(np.uint8)
+
+
+def unpack_output(port: TensorPort, block: int, data: npt.NDArray[np.uint8]) -> Int8s:
+    """The int8 array of the port's shape from its bytes in DRAM."""
+    n, c, h, w = port.dims
+    lanes_last = data.view(np.int8).reshape(_blocked(port, block))
+    value = lanes_last.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
+    if port.layout == "NHWC":
+        value = value.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(value).reshape(port.shape)
+
+
+def run_compiled(
+    compiled: Compiled,
+    config: HwConfig,
+    inputs: Sequence[Int8s],
+    threads: int = 0,
+    kernel: str = "auto",
+) -> tuple[list[Int8s], Counters]:
+    """Outputs in the order of ``compiled.outputs`` for inputs in the order of its inputs.
+
+    InputError if the number, a shape or a dtype of the inputs is wrong; else as
+    run_program.
+    """
+    if len(inputs) != len(compiled.inputs):
+        raise InputError(
+            f"{compiled.name} takes {len(compiled.inputs)} inputs, {len(inputs)} were given"
+        )
+    dram = np.zeros(compiled.program.dram_bytes, np.uint8)
+    dram[: len(compiled.constants)] = np.frombuffer(compiled.constants, np.uint8)
+    for port, array in zip(compiled.inputs, inputs, strict=True):
+        dram[_place(port, config.block)] = pack_input(port, config.block, array)
+    counters = run_program(compiled.program, config, dram, threads, kernel)
+    outputs = [
+        unpack_output(port, config.block, dram[_place(port, config.block)])
+        for port in compiled.outputs
+    ]
+    return outputs, counters
