@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from support.mutations import mutate
+from tests.support.mutations import mutate
 from zebra.hw import HwConfig
 from zebra.isa.access import Access, accesses, entries, entry_bytes, view
 from zebra.isa.codec import encode_program
