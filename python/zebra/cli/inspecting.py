@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zebra.artifact import Artifact
 from zebra.cli import pipeline
 from zebra.cli.choices import Shape, Target, read_shapes
-from zebra.isa.asm import disassemble
+
+if TYPE_CHECKING:
+    from zebra.artifact import Artifact
 
 
 def disasm(
@@ -36,6 +37,8 @@ def disasm(
 
 
 def _artifacts(file: Path, target: str, shape: list[str] | None) -> list[Artifact]:
+    from zebra.artifact import Artifact
+
     start = pipeline.first_bytes(file)
     if start.startswith(b"ZEBRAART"):
         return [Artifact.load(file)]
@@ -48,6 +51,8 @@ def _artifacts(file: Path, target: str, shape: list[str] | None) -> list[Artifac
 
 
 def _listing(artifact: Artifact) -> Iterator[str]:
+    from zebra.isa.asm import disassemble
+
     compiled = artifact.compiled
     starts = {layer.first: layer for layer in compiled.layers}
     yield f"; {compiled.name} for {artifact.config.name}"

@@ -53,7 +53,7 @@ def answer(
             return Answer(named, faces=tuple(faces))
     scores = real[0].reshape(-1) if len(real) == 1 else np.empty(0)
     if scores.size >= 2 and scores.size == max(real[0].shape, default=0):
-        return Answer(named, _classes(scores, labels))
+        return Answer(named, _classes(_probabilities(scores, tensors[0]), labels))
     if labels is not None:
         raise InputError("--labels: the network's output is not one list of classes; leave it out")
     return Answer(named)
@@ -88,13 +88,23 @@ def _real(array: Array, tensor: TensorInfo) -> Array:
     return (array.astype(np.float64) - tensor.zero_point) * tensor.scale
 
 
-def _classes(scores: Array, labels: Sequence[str] | None) -> tuple[tuple[str, float], ...]:
-    names = _fitting(labels, scores.size) if labels is not None else range(scores.size)
+def _probabilities(scores: Array, tensor: TensorInfo) -> Array:
+    """``scores`` if they are probabilities, else (a network without softmax) their softmax.
+
+    A quantized softmax has the scale 1/256 in TFLite, and its rounded sum is not 1.
+    """
     probabilities = scores.astype(np.float64)
-    # A network without softmax at its end gives logits.
-    if probabilities.min() < 0 or not 0.9 < probabilities.sum() < 1.1:
-        probabilities = np.exp(probabilities - probabilities.max())
-        probabilities /= probabilities.sum()
+    within = probabilities.min() >= 0 and probabilities.max() <= 1
+    if within and (tensor.scale == 1 / 256 or 0.9 < probabilities.sum() < 1.1):
+        return probabilities
+    powers = np.exp(probabilities - probabilities.max())
+    return np.asarray(powers / powers.sum())
+
+
+def _classes(probabilities: Array, labels: Sequence[str] | None) -> tuple[tuple[str, float], ...]:
+    names = (
+        _fitting(labels, probabilities.size) if labels is not None else range(probabilities.size)
+    )
     best = np.argsort(-probabilities, kind="stable")[:BEST]
     return tuple((str(names[index]), float(probabilities[index])) for index in best)
 
