@@ -15,9 +15,10 @@ OK, UNEXPECTED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code. ``--debug`` lets errors through with traceback."""
+    """Run one command; returns its exit code. ``--debug``, anywhere, lets errors through."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
     # Typer and the commands are imported late so that Ctrl-C is caught while they load.
     try:
         from zebra.cli.app import app

@@ -116,10 +116,10 @@ def picture_shapes(
     result = dict(shapes)
     if size is None:
         return result
-    info = describe(model)
     parts = size.lower().split("x")
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
         raise UsageError(f"--size {size}: give height x width, as in --size 640x480")
+    info = describe(model)
     if len(info.inputs) != 1 or info.inputs[0].dims is None or len(info.inputs[0].dims) != 4:
         raise UsageError("--size fits networks with one input of four dimensions; use --shape")
     tensor = info.inputs[0]
