@@ -151,7 +151,7 @@ Artifact::Artifact(std::string file) : bytes(std::move(file)) {
   program.code = reinterpret_cast<const uint8_t*>(code.data());
   program.code_bytes = code.size();
   ReadPorts(sections[kPort], this);
-  if (digest.size() != 32) Fail("the artifact's section HASH does not have 32 bytes");
+  if (digest.size() != 32) Fail("the artifact's section HASH does not hold a configuration's hash");
   if (code.size() % kInstructionBytes != 0) {
     Fail("the artifact's code of " + std::to_string(code.size()) +
          " bytes is not a whole number of 64-byte instructions");

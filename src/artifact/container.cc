@@ -31,7 +31,7 @@ std::array<uint32_t, 256> CrcTable() {
 
 void CheckHeader(std::string_view file) {
   if (file.substr(0, kMagic.size()) != kMagic.substr(0, file.size())) {
-    Fail("is not one of Zebra's: it does not start with ZEBRAART; give a file that Zebra wrote");
+    Fail("is not a Zebra artifact: it does not start with ZEBRAART; give a file that Zebra wrote");
   }
   if (file.size() < kHeaderBytes) {
     Fail("is truncated: it has " + std::to_string(file.size()) + " bytes" + kAgain);

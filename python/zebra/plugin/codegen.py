@@ -28,13 +28,13 @@ def compile_region(function: Any) -> Any:
     Compiles for the configuration of the build it is part of; UsageError if
     that build is not for a zebra target.
     """
+    symbol = str(function.attrs["global_symbol"])
+    context = _context(symbol)
     # Only a build needs the compiler: importing Zebra stays cheap.
     from zebra.artifact import Artifact
     from zebra.codegen.generate import compile_graph
     from zebra.relay import lower
 
-    symbol = str(function.attrs["global_symbol"])
-    context = _context(symbol)
     graph = lower(function, context.config)
     compiled = compile_graph(graph, context.config)
     data = Artifact(context.config, compiled).to_bytes()
@@ -42,7 +42,7 @@ def compile_region(function: Any) -> Any:
     if not context.aot:
         return module
     tensors = len(compiled.inputs) + len(compiled.outputs)
-    return c_source_module(symbol, artifact_key(data), tensors, module)
+    return c_source_module(symbol, artifact_key(symbol, data), tensors, module)
 
 
 def runtime_module(symbol: str, data: bytes) -> Any:
@@ -53,12 +53,12 @@ def runtime_module(symbol: str, data: bytes) -> Any:
     """
     load_library()
     create = tvm.get_global_func("zebra.runtime.create")
-    return create(symbol, artifact_key(data), bytearray(data))
+    return create(symbol, artifact_key(symbol, data), bytearray(data))
 
 
-def artifact_key(data: bytes) -> str:
-    """The name by which the runtime finds an artifact: the SHA-256 of its bytes."""
-    return hashlib.sha256(data).hexdigest()
+def artifact_key(symbol: str, data: bytes) -> str:
+    """The name by which the runtime finds a region: its symbol and its artifact's SHA-256."""
+    return f"{symbol}:{hashlib.sha256(data).hexdigest()}"
 
 
 def _context(symbol: str) -> BuildContext:

@@ -21,12 +21,12 @@ def prepare(mod: IRModule, params: Mapping[str, Any], target: Target) -> IRModul
     ``qnn`` operator) is partitioned, a float one is quantized first, with the
     data of the surrounding ``zebra.calibrate`` if there is one.
     """
-    # Only a build needs these rooms: importing Zebra stays cheap.
+    if is_partitioned(mod):
+        return bind(mod, params)
+    # Only such a build needs these rooms: importing Zebra stays cheap.
     from zebra.relay import partition, quantize
     from zebra.relay.calibration import current_calibration
 
-    if is_partitioned(mod):
-        return bind(mod, params)
     if is_quantized(mod):
         mod = bind(mod, params)
     else:

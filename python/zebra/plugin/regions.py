@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +31,22 @@ class Region:
 
 
 def find_regions(library: Any) -> tuple[Region, ...]:
-    """The regions of an executor factory, a VM executable or a runtime module, in order."""
+    """The regions of an executor factory, a VM executable or a runtime module, by name."""
     root = library.get_lib() if hasattr(library, "get_lib") else getattr(library, "mod", library)
-    modules = (module for module in _walk(root) if module.type_key == "zebra")
-    return tuple(Region(str(module["get_symbol"]()), module) for module in modules)
+    modules: dict[int, Any] = {}
+    _collect(root, modules)
+    found = (
+        Region(str(module["get_symbol"]()), module)
+        for module in modules.values()
+        if module.type_key == "zebra"
+    )
+    # Names end in a counter: shorter ones are earlier.
+    return tuple(sorted(found, key=lambda region: (len(region.name), region.name)))
 
 
-def _walk(module: Any) -> Iterator[Any]:
-    yield module
-    for child in module.imported_modules:
-        yield from _walk(child)
+def _collect(module: Any, found: dict[int, Any]) -> None:
+    """Add a module and all it imports; several modules may import the same one."""
+    if module.handle.value not in found:
+        found[module.handle.value] = module
+        for child in module.imported_modules:
+            _collect(child, found)

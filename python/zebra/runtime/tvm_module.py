@@ -10,8 +10,8 @@ import ctypes
 from functools import cache
 from pathlib import Path
 
-import zebra
 from zebra.errors import EnvironmentMismatchError
+from zebra.runtime.native import candidates, find_library
 
 LIBRARY = "libzebra_rt.so"
 
@@ -21,22 +21,12 @@ def library_path() -> Path:
 
     EnvironmentMismatchError if Zebra was not built.
     """
-    path = _find()
-    if path is not None:
-        return path
-    raise EnvironmentMismatchError(
-        f"{LIBRARY} is not beside the zebra package; build and install Zebra with pip install ."
-    )
+    return find_library(LIBRARY)
 
 
 def is_built() -> bool:
     """Whether libzebra_rt is there."""
-    return _find() is not None
-
-
-def _find() -> Path | None:
-    paths = (Path(directory) / "_native" / LIBRARY for directory in zebra.__path__)
-    return next((path for path in paths if path.is_file()), None)
+    return any(path.is_file() for path in candidates(LIBRARY))
 
 
 @cache

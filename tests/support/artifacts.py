@@ -1,0 +1,160 @@
+"""Small artifacts and damaged copies of them."""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from zebra.artifact import Artifact, container
+from zebra.artifact.format import write_sections
+from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.hw import find_config
+from zebra.isa.codec import encode_program
+from zebra.isa.insns import DmaLevel, Engine, Load, Store
+from zebra.isa.program import Program, Span
+
+
+def copy_artifact(config: str = "zebra", name: str = "copy") -> Artifact:
+    """A program that copies [1, 3, 1, 2] through ACT; its output is seen as NHWC."""
+    hw = find_config(config)
+    size = 2 * hw.block
+    loops = (DmaLevel(2, hw.block, 1),)
+    code = encode_program(
+        [
+            Load(dram=16, lanes=hw.block, loops=loops, signal=1 << Engine.STORE),
+            Store(dram=16 + size, lanes=hw.block, loops=loops, wait=1 << Engine.LOAD),
+        ]
+    )
+    spans = Span(16, size), Span(16 + size, size)
+    program = Program(code, 16 + 2 * size, 16, spans[:1], spans[1:])
+    return Artifact(
+        hw,
+        Compiled(
+            name,
+            program,
+            bytes(range(16)),
+            (TensorPort("x", (1, 3, 1, 2), "NCHW", (1, 3, 1, 2), 16),),
+            (TensorPort("y", (1, 1, 2, 3), "NHWC", (1, 3, 1, 2), 16 + size),),
+            (LayerSpan("copy", "nn.identity", 0, 2),),
+        ),
+    )
+
+
+def damaged_copies(data: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """(what was done, bytes) of ``count`` random bit flips, alternating with truncations."""
+    rng = random.Random(seed)
+    for index in range(count):
+        if index % 2:
+            size = rng.randrange(len(data))
+            yield f"first {size} bytes", data[:size]
+            continue
+        bit = rng.randrange(8 * len(data))
+        broken = bytearray(data)
+        broken[bit // 8] ^= 1 << bit % 8
+        yield f"bit {bit} flipped", bytes(broken)
+
+
+def sealed(body: bytes, version: int = 1) -> bytes:
+    """A file with ``body`` for its sections and a header that fits it."""
+    checked = struct.pack("<Q", 24 + len(body)) + body
+    return b"ZEBRAART" + struct.pack("<II", version, zlib.crc32(checked)) + checked
+
+
+def section(tag: str, payload: bytes) -> bytes:
+    """One section."""
+    return tag.encode() + struct.pack("<Q", len(payload)) + payload
+
+
+def sample_file(tags: tuple[str, ...] = container.TAGS, **changes: bytes) -> bytes:
+    """The sample's sections named by ``tags``, some of them changed, under a sound header."""
+    artifact = copy_artifact()
+    sections = write_sections(artifact.config, artifact.compiled) | changes
+    return sealed(b"".join(section(tag, sections[tag]) for tag in tags))
+
+
+def with_input(port: TensorPort) -> bytes:
+    """The sample's file with another input port, whatever it says."""
+    artifact = copy_artifact()
+    compiled = replace(artifact.compiled, inputs=(port,))
+    return container.pack(write_sections(artifact.config, compiled))
+
+
+def _cut() -> bytes:
+    return sample_file()[:-1]
+
+
+BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "is truncated: it has 0 bytes"),
+    "magic-cut": (lambda: b"ZEB", "is truncated: it has 3 bytes"),
+    "bad-magic": (lambda: b"\x7fELF" * 20, "is not a Zebra artifact"),
+    "one-byte-short": (_cut, "is truncated: it has"),
+    "one-byte-long": (lambda: sample_file() + b"\0", "header promises"),
+    "future-version": (lambda: sealed(b"", version=2), "version 2, from a newer Zebra"),
+    "version-zero": (lambda: sealed(b"", version=0), "never existed"),
+    "checksum": (lambda: _cut() + b"\xff", "corrupt: its checksum"),
+    "missing": (lambda: sample_file(container.TAGS[:-1]), "has no section CNST"),
+    "duplicated": (
+        lambda: sample_file((*container.TAGS, "CNST")),
+        "has section CNST more than once",
+    ),
+    "out-of-order": (
+        lambda: sample_file(("HASH", "CONF", *container.TAGS[2:])),
+        "sections out of order",
+    ),
+    "unknown-section": (lambda: sealed(section("WHAT", b"")), "an unknown section"),
+    "many-sections": (lambda: sealed(section("CONF", b"") * 1000), "more than once"),
+    "huge-section": (lambda: sealed(b"CONF" + struct.pack("<Q", 1 << 60)), "is truncated"),
+    "hash-length": (lambda: sample_file(HASH=bytes(31)), "configuration's hash"),
+    "sizes-cut": (lambda: sample_file(HWSZ=bytes(31)), "HWSZ"),
+    "impossible-sizes": (lambda: sample_file(HWSZ=b"\xff" * 32), "HWSZ"),
+    "port-count": (lambda: sample_file(PORT=b"\xff" * 8), "section PORT is truncated"),
+    "name-length": (
+        lambda: sample_file(PORT=struct.pack("<3I", 1, 0, 1 << 31)),
+        "section PORT is truncated",
+    ),
+    "span-count": (
+        lambda: sample_file(DRAM=struct.pack("<2Q2I", 80, 16, 1 << 31, 0)),
+        "section DRAM is truncated",
+    ),
+    "span-outside": (
+        lambda: sample_file(DRAM=struct.pack("<2Q2I2Q", 80, 16, 1, 0, 1 << 63, 1 << 63)),
+        "outside the arena",
+    ),
+    "dram-size": (
+        lambda: sample_file(DRAM=struct.pack("<2Q2I", 1 << 40, 16, 0, 0)),
+        "impossible",
+    ),
+    "code-length": (lambda: sample_file(CODE=b"\0" * 63), "not a whole number of 64"),
+    "constants": (lambda: sample_file(CNST=b""), "0 bytes of constants"),
+}
+"""Files that nobody may read: how to make them, and what the refusal says."""
+
+BROKEN_FOR_PYTHON: dict[str, tuple[Callable[[], bytes], str]] = {
+    "config-hash": (lambda: sample_file(HASH=bytes(32)), "was made for 0000000000000000"),
+    "other-sizes": (
+        lambda: sample_file(HWSZ=struct.pack("<8I", *[16] * 8)),
+        "other sizes than the configuration",
+    ),
+    "config-json": (lambda: sample_file(CONF=b"{"), "CONF is not JSON"),
+    "config-value": (lambda: sample_file(CONF=b"{}"), "LOG_INP_WIDTH is missing"),
+    "meta": (lambda: sample_file(META=b'{"config":"zebra"}'), "does not name the graph"),
+}
+"""Files whose fault is in a section that only Python reads."""
+
+BAD_PORTS: dict[str, tuple[TensorPort, str]] = {
+    "shape": (TensorPort("x", (7,), "NCHW", (1, 3, 1, 2), 16), "cannot become"),
+    "nhwc": (TensorPort("x", (1, 3, 1, 2), "NHWC", (1, 3, 1, 2), 16), "cannot become"),
+    "in-constants": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 0), "outside the arena"),
+    "past-the-end": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 64), "outside the arena"),
+    "far-away": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 2**64 - 8), "outside the arena"),
+    "overflow": (
+        TensorPort("x", (2**32, 2**32), "NCHW", (2**32, 2**16, 2**16, 1), 16),
+        "outside the arena",
+    ),
+    "empty": (TensorPort("x", (0,), "NCHW", (1, 0, 1, 2), 16), "tensor x has"),
+    "rank": (TensorPort("x", (1,) * 9, "NCHW", (1, 1, 1, 1), 16), "tensor x has"),
+}
+"""Ports that contradict the sample's program: the port, and what the refusal says."""
