@@ -36,7 +36,7 @@ def calibrate_ranges(
     observers = [observer() for _ in values]
     runner: FloatRunner | None = None
     for number, batch in enumerate(checked_batches(main, calibration)):
-        runner = runner or FloatRunner(main.params, values, host_target())
+        runner = runner or FloatRunner(main.params, values, host_target(), fuse=False)
         for value, watcher, tensor in zip(values, observers, runner.run(batch)):
             if not np.isfinite(tensor).all():
                 raise QuantizationError(

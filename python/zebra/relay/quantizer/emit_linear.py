@@ -24,7 +24,7 @@ SMALLEST_MULTIPLIER = 2.0**-30
 
 
 def emit_linear(data: Expr, step: Linear, source: QParams, result: QParams, bits: int) -> Expr:
-    """qnn operator, bias and requantize (no clip) of an int8 ``data``."""
+    """The operator, bias and requantize (no clip) of an int8 ``data``."""
     weight = _output_major(step)
     scales = _accumulator_scales(weight, step.bias, source, result, bits)
     levels = np.rint(weight * source.scale / scales.reshape(-1, *[1] * (weight.ndim - 1)))

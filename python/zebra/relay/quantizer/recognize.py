@@ -34,18 +34,32 @@ from zebra.relay.quantizer.steps import (
     Step,
 )
 
-ELEMENTWISE = frozenset(
-    "add subtract multiply divide power maximum minimum floor_divide mod floor_mod "
-    "nn.relu nn.leaky_relu clip sigmoid tanh exp log log2 log10 sqrt rsqrt erf abs negative sign "
-    "floor ceil round trunc sin cos tan asin acos atan sinh cosh asinh acosh atanh "
-    "greater greater_equal less less_equal equal not_equal where cast logical_and logical_or "
-    "logical_not copy".split()
-)
+# fmt: off
+ELEMENTWISE = frozenset([
+    "add", "subtract", "multiply", "divide", "power", "maximum", "minimum", "floor_divide", "mod",
+    "floor_mod", "nn.relu", "nn.leaky_relu", "clip", "sigmoid", "tanh", "exp", "log", "log2",
+    "log10", "sqrt", "rsqrt", "erf", "abs", "negative", "sign", "floor", "ceil", "round", "trunc",
+    "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh",
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "where", "cast",
+    "logical_and", "logical_or", "logical_not", "copy",
+])
+# fmt: on
 BINARY = frozenset(["add", "subtract", "multiply"])
 AVERAGES = frozenset(["nn.avg_pool2d", "nn.global_avg_pool2d", "nn.adaptive_avg_pool2d"])
 PASSTHROUGH = frozenset(
-    "nn.max_pool2d nn.global_max_pool2d nn.adaptive_max_pool2d reshape nn.batch_flatten squeeze "
-    "expand_dims transpose strided_slice nn.depth_to_space nn.space_to_depth".split()
+    [
+        "nn.max_pool2d",
+        "nn.global_max_pool2d",
+        "nn.adaptive_max_pool2d",
+        "reshape",
+        "nn.batch_flatten",
+        "squeeze",
+        "expand_dims",
+        "transpose",
+        "strided_slice",
+        "nn.depth_to_space",
+        "nn.space_to_depth",
+    ]
 )
 
 

@@ -15,7 +15,7 @@ from zebra.relay.quantizer.rewriting import Expr
 
 
 def host_target() -> tvm.target.Target:
-    """llvm for this CPU: fast, and good for float only (int8 is not exact on it)."""
+    """This CPU, by its LLVM name: fast, and good for float only (int8 is not exact on it)."""
     return tvm.target.Target(f"llvm -mcpu={tvm.target.codegen.llvm_get_system_cpu()}")
 
 
@@ -32,13 +32,22 @@ def _quiet() -> Iterator[None]:
 
 
 class FloatRunner:
-    """Computes ``values``, float expressions of ``params``, with one compiled function."""
+    """Computes ``values``, float expressions of ``params``, with one compiled function.
+
+    ``fuse`` False compiles twice as fast; with every value an output there is
+    little to fuse in a whole network.
+    """
 
     def __init__(
-        self, params: Sequence[Expr], values: Sequence[Expr], target: tvm.target.Target
+        self,
+        params: Sequence[Expr],
+        values: Sequence[Expr],
+        target: tvm.target.Target,
+        *,
+        fuse: bool = True,
     ) -> None:
         function = relay.Function(list(params), relay.Tuple(list(values)))
-        with _quiet(), tvm.transform.PassContext(opt_level=3):
+        with _quiet(), tvm.transform.PassContext(opt_level=3 if fuse else 0):
             library = relay.build(tvm.IRModule.from_expr(function), target=target)
         self._module = graph_executor.GraphModule(library["default"](tvm.cpu()))
 

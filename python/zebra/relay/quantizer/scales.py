@@ -33,7 +33,8 @@ class QParams:
     def quantize(self, real: FloatArray) -> npt.NDArray[np.int8]:
         """The nearest int8 of each real; infinities saturate."""
         levels = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point
-        return np.clip(levels, INT8_MIN, INT8_MAX).astype(np.int8)
+        clipped: npt.NDArray[np.int8] = np.clip(levels, INT8_MIN, INT8_MAX).astype(np.int8)
+        return clipped
 
     def dequantize(self, levels: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """The reals of int8 values."""

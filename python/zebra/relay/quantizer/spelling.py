@@ -7,6 +7,7 @@ function of the same operands.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tvm
@@ -29,7 +30,7 @@ def _first_rule(site: Site) -> Expr | None:
 
 
 def mean_to_pool(site: Site) -> Expr | None:
-    """mean over [2, 3] of a 4-D tensor is a global average pool."""
+    """Mean over [2, 3] of a 4-D tensor is a global average pool."""
     if site.name != "mean" or site.node.attrs.axis is None or site.node.attrs.exclude:
         return None
     rank = len(shape_of(site.node.args[0]))
@@ -107,14 +108,14 @@ def _repeats(old: int, new: int, mode: str, rounding: str) -> bool:
     if new % old:
         return False
     scale = old / new
-    positions = {
+    positions: dict[str, Callable[[int], float]] = {
         "half_pixel": lambda i: (i + 0.5) * scale - 0.5,
         "pytorch_half_pixel": lambda i: (i + 0.5) * scale - 0.5 if new > 1 else 0.0,
         "tf_half_pixel_for_nn": lambda i: (i + 0.5) * scale,
         "align_corners": lambda i: (old - 1) / (new - 1) * i if new > 1 else 0.0,
         "asymmetric": lambda i: i * scale,
     }
-    nearest = {
+    nearest: dict[str, Callable[[float], int]] = {
         "floor": lambda v: math.floor(v + 1e-5),
         "ceil": lambda v: math.ceil(v - 1e-5),
         "round": round,
