@@ -1,0 +1,5 @@
+"""Relay regions as graphs of accelerator nodes."""
+
+from zebra.relay.lowering.lower import lower
+
+__all__ = ["lower"]
