@@ -200,6 +200,7 @@ def test_twenty_thousand_instructions_in_ten_seconds() -> None:
         replace(SUM, wait=L, signal=L),
     ] * 9_999
     insns[-1] = replace(insns[-1], signal=0)
-    start = time.perf_counter()
-    judged(insns)
-    assert time.perf_counter() - start < 10
+    program = Program(encode_program(insns), 256, 0, (Span(0, 256),))
+    start = time.process_time()
+    verify(program, CONFIG)
+    assert time.process_time() - start < 10

@@ -370,7 +370,7 @@ def run_both(seed: int) -> tuple[ZebraError | None, ZebraError | None]:
 
 def test_verifier_equals_semantics_but_for_races() -> None:
     seen: dict[str, int] = {}
-    for seed in range(300):
+    for seed in range(160):
         ran, proven = run_both(seed)
         if proven is not None and "no chain of tokens" in str(proven):
             continue
@@ -378,5 +378,5 @@ def test_verifier_equals_semantics_but_for_races() -> None:
         kind = "ok" if ran is None else type(ran).__name__
         seen[kind] = seen.get(kind, 0) + 1
     classes = (EncodingError, OperandError, TokenError, AddressError, UninitializedError)
-    assert 150 <= seen["ok"] <= 210
-    assert all(seen[error.__name__] >= 5 for error in classes), seen
+    assert 70 <= seen["ok"] <= 120
+    assert all(seen[error.__name__] >= 2 for error in classes), seen

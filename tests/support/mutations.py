@@ -15,7 +15,7 @@ from zebra.isa.fields import WORD_BYTES
 from zebra.isa.insns import Accum, Gemm, Insn, Load, Memory, Post, PostOp, Store
 from zebra.isa.program import Program, Span
 
-MAX_USEFUL_ITERATIONS = 1 << 13
+MAX_USEFUL_ITERATIONS = 1 << 11
 """A mutant with more iterations (and not too many to be legal) would only cost time."""
 
 Edit = Callable[[random.Random, Any, HwConfig], Insn]

@@ -6,6 +6,7 @@ end; the others are one or two mutations away from a legal program.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,7 @@ from zebra.isa.program import Program, Span
 TRIPLES = 5
 """Parameter groups at the start of PAR: three narrow, one wide, one that no POST may use."""
 NARROW = 3
+MAX_ITERATIONS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,12 @@ class Builder:
         self._known = {(taker, giver): -1 for taker in Engine for giver in Engine}
 
     def extents(self, levels: int) -> list[int]:
-        """Iterations of up to ``levels`` levels, at most a few hundred together."""
-        active = self.rng.randint(0, levels)
-        return [self.rng.choice((1, 2, 2, 3, 3, 4, 5)) for _ in range(active)]
+        """Iterations of up to ``levels`` levels, at most MAX_ITERATIONS together."""
+        chosen: list[int] = []
+        for _ in range(self.rng.randint(0, levels)):
+            room = MAX_ITERATIONS // math.prod(chosen)
+            chosen.append(min(self.rng.choice((1, 2, 2, 3, 3, 4, 5)), room))
+        return chosen
 
     def operand(
         self, extents: Sequence[int], low: int, high: int, apart: bool = False, unit: int = 1
