@@ -47,7 +47,7 @@ TEXT_KEYS = ("TARGET", "HW_VER")
 class HwConfig:
     """Sizes of one accelerator. Entries are counted as the ISA addresses them.
 
-    Build one with ``HwConfig.from_mapping`` or ``load_config``: they validate.
+    Build one with ``HwConfig.from_mapping`` or ``read_config``: they validate.
     """
 
     name: str
@@ -63,6 +63,7 @@ class HwConfig:
         for key in data:
             if key not in known:
                 raise ConfigError(f"{where}: unknown key {key}; the keys are {sorted(known)}")
+        _check_sources(data.get("SOURCES", {}), where)
         values = tuple((key.name, cls._value(key, data, where)) for key in KEYS)
         texts = [data.get(key, default) for key, default in zip(TEXT_KEYS, ("sim", "1.0.0"))]
         for key, text in zip(TEXT_KEYS, texts):
@@ -160,6 +161,18 @@ class HwConfig:
         """SHA-256 of the canonical JSON of the keys (not of the name)."""
         text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_sources(sources: object, where: str) -> None:
+    """SOURCES is for people: an object that gives keys a sentence each."""
+    names = {key.name for key in KEYS}
+    if not isinstance(sources, Mapping):
+        raise ConfigError(f"{where}: SOURCES must be an object of sentences, one for each key")
+    for key, sentence in sources.items():
+        if key not in names or not isinstance(sentence, str):
+            raise ConfigError(
+                f"{where}: SOURCES[{key!r}] = {sentence!r} must be a sentence for one of the keys"
+            )
 
 
 def read_config(path: Path) -> HwConfig:
