@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 NATIVE := $(shell find src include CMakeLists.txt -type f)
-CXX_FILES := $(shell find src include -name '*.cc' -o -name '*.h')
+CXX_FILES := $(shell find src include tests -name '*.cc' -o -name '*.h')
 SANITIZED := build/sanitize
 
 export TOPHUB_LOCATION := NONE
@@ -24,6 +24,10 @@ $(VENV)/.packages: requirements.txt
 	$(PIP) install -q -r requirements.txt
 	@touch $@
 
+$(VENV)/.tools: $(VENV)/.packages requirements-dev.txt
+	$(PIP) install -q -r requirements-dev.txt
+	@touch $@
+
 # The Python sources are used where they are (editable); the native libraries and the console
 # script go into .venv, again whenever a C++ file or the package's description changes.
 $(VENV)/.installed: $(VENV)/.packages pyproject.toml $(NATIVE)
@@ -35,7 +39,7 @@ demo: $(VENV)/.installed
 
 test: lint sanitize pytest
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
@@ -43,25 +47,25 @@ lint: $(VENV)/.installed
 	$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
 	$(BIN)/python tools/generate.py --check
 
-sanitize: $(VENV)/.installed
+sanitize: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	  -DZEBRA_SANITIZE=ON -DPython3_EXECUTABLE=$(abspath $(BIN))/python
 	$(BIN)/cmake --build $(SANITIZED)
 	$(BIN)/ctest --test-dir $(SANITIZED) --output-on-failure
 
-pytest: $(VENV)/.installed
+pytest: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2 -q
 
-test-slow: $(VENV)/.installed
+test-slow: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2 -q -m slow
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed $(VENV)/.tools
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
 
 generate: $(VENV)/.installed
 	$(BIN)/python tools/generate.py
 
-format: $(VENV)/.packages
+format: $(VENV)/.tools
 	$(BIN)/ruff check -q --fix .
 	$(BIN)/ruff format -q .
 	$(BIN)/clang-format -i $(CXX_FILES)

@@ -108,7 +108,7 @@ def test_no_command_shows_the_help(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["compile"], ["disasm"], ["doctor"], ["config", "show"]]
+    "command", [[], ["run"], ["compile"], ["inspect"], ["disasm"], ["doctor"], ["config", "show"]]
 )
 def test_every_command_has_help(command: list[str], capsys: Capture) -> None:
     assert main([*command, "--help"]) == 0

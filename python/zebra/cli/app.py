@@ -54,6 +54,7 @@ def options(
 
 app.command("run")(running.run)
 app.command("compile")(compiling.compile_model)
+app.command("inspect")(inspecting.inspect_model)
 app.command("disasm")(inspecting.disasm)
 app.command("doctor")(doctor.doctor)
 app.add_typer(configs.app, name="config")

@@ -41,8 +41,8 @@ Shape = Annotated[
 Calibration = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of pictures or .npy files like those the network will see; without it "
-        "ranges come from the network itself.",
+        help="Folder of some tens of pictures or .npy files like those the network will see; "
+        "their ranges set the int8 scales. Without it, run takes the inputs themselves.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]

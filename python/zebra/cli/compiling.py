@@ -39,7 +39,8 @@ def compile_model(
     chosen = pipeline.find_target(target)
     network = pipeline.open_network(model, read_shapes(shape))
     batches = pipeline.read_calibration(calibration, network, pipeline.preprocessing_of(network))
-    library = pipeline.compile_network(network, chosen, batches)
+    module = pipeline.quantize(network, chosen, batches)
+    library = pipeline.compile_network(network, module, chosen)
     with step(f"Writing {output}"):
         library.export_library(str(output))
     regions = len(pipeline.regions(library))

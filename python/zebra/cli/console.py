@@ -22,7 +22,7 @@ err = Console(stderr=True, highlight=False)
 def step(text: str) -> Iterator[None]:
     """Show that one long step is being done, and for how long."""
     columns = (SpinnerColumn(), TextColumn(text), Elapsed())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         progress.add_task(text, total=None)
         yield
 
@@ -30,7 +30,7 @@ def step(text: str) -> Iterator[None]:
 def each(items: Sequence[T], text: str) -> Iterable[T]:
     """The items, with a bar that shows how many are done."""
     columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), Elapsed())
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield from progress.track(items)
 
 

@@ -7,9 +7,11 @@ user's input, model or command is wrong; 130 interrupted.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
-from zebra.errors import ZebraError
+from zebra.errors import ZebraError, ZebraWarning
 
 OK, UNEXPECTED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     # Typer and the commands are imported late so that Ctrl-C is caught while they load.
     try:
-        from zebra.cli.app import app
-
-        app(args=words, prog_name="zebra")
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            return _run(words)
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else OK if stop.code is None else WRONG
+        return stop.code if isinstance(stop.code, int) else WRONG
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
     except ZebraError as error:
@@ -41,7 +43,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "zebra --debug shows where it happened)",
             UNEXPECTED,
         )
+
+
+def _run(words: Sequence[str]) -> int:
+    from zebra.cli.app import app
+
+    app(args=list(words), prog_name="zebra")
     return OK
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Ours as one sentence; those of the libraries underneath are not the user's to mend."""
+    if issubclass(category, ZebraWarning):
+        print(f"zebra: warning: {message}", file=sys.stderr)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zebra.cli import pipeline
-from zebra.cli.choices import Shape, Target, read_shapes
+from zebra.cli.choices import AsJson, Model, Shape, Target, read_shapes
+from zebra.cli.console import print_json
+from zebra.errors import ZebraWarning
 
 if TYPE_CHECKING:
     from zebra.artifact import Artifact
+
+
+def inspect_model(
+    model: Model, target: Target = "zebra", shape: Shape = None, as_json: AsJson = False
+) -> None:
+    """Tell what runs on the accelerator and why the rest stays on this CPU.
+
+    [bold]Examples[/bold]
+
+        zebra inspect mobilenet.onnx
+
+        zebra inspect net.tflite --target zebra/ultra96 --json
+
+    Every operator on the host is listed with the rule that keeps it there, the value
+    seen and the limit.
+    """
+    chosen = pipeline.find_target(target)
+    network = pipeline.open_network(model, read_shapes(shape))
+    report = pipeline.inspect(network, _quantized(network, chosen), chosen)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report)
+
+
+def _quantized(network: pipeline.Network, target: str) -> Any:
+    """The int8 module without calibration: what is printed does not depend on the ranges."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZebraWarning)
+        return pipeline.quantize(network, target, None)
 
 
 def disasm(
@@ -46,7 +79,7 @@ def _artifacts(file: Path, target: str, shape: list[str] | None) -> list[Artifac
         return [region.artifact() for region in pipeline.regions(pipeline.load_library(file))]
     chosen = pipeline.find_target(target)
     network = pipeline.open_network(file, read_shapes(shape))
-    library = pipeline.compile_network(network, chosen, None)
+    library = pipeline.compile_network(network, _quantized(network, chosen), chosen)
     return [region.artifact() for region in pipeline.regions(library)]
 
 

@@ -129,10 +129,20 @@ def build(module: Any, params: Mapping[str, Any], target: str) -> Any:
         return relay.build(module, target=target, params=dict(params))
 
 
-def compile_network(network: Network, target: str, batches: list[dict[str, Array]] | None) -> Any:
-    """Quantize if it is float, then build."""
-    module = quantize(network, target, batches)
-    return build(module, network.params if network.quantized else {}, target)
+def inspect(network: Network, module: Any, target: str) -> Any:
+    """zebra.inspect's report of the network's int8 ``module``."""
+    with step("Inspecting"):
+        return zebra.inspect(module, leftover_params(network), target)
+
+
+def compile_network(network: Network, module: Any, target: str) -> Any:
+    """Build the network's int8 ``module``."""
+    return build(module, leftover_params(network), target)
+
+
+def leftover_params(network: Network) -> dict[str, Any]:
+    """What is not in the int8 module already: quantizing binds the parameters of a float one."""
+    return network.params if network.quantized else {}
 
 
 def build_for_cpu(network: Network) -> Runner:

@@ -94,11 +94,16 @@ def run(
             read_numbers("--mean", mean), read_numbers("--std", std), scale, fit, bgr
         )
     files = [(file, load_arrays(file, network.info, network.shapes, preparation)) for file in input]
-    batches = pipeline.read_calibration(calibration, network, preparation)
-    library = pipeline.compile_network(network, chosen, batches)
+    # Ranges from what the network is about to see are better than from random data.
+    batches = pipeline.read_calibration(calibration, network, preparation) or [
+        arrays for _, arrays in files
+    ]
+    module = pipeline.quantize(network, chosen, batches)
+    library = pipeline.compile_network(network, module, chosen)
     runners = {ZEBRA: pipeline.Runner(library, zebra.device())}
     if compare:
         runners[_cpu_name(network)] = pipeline.build_for_cpu(network)
+    inspected = pipeline.inspect(network, module, chosen)
     results = [
         Result(file, _answers(runners, arrays, network.info, preparation, names))
         for file, arrays in each(files, "Running")
@@ -106,7 +111,7 @@ def run(
     if save_image is not None:
         _save(results[0], preparation, save_image)
     report = print_report if not as_json else print_json_report
-    report(network.info, preparation, chosen, results, runners)
+    report(network.info, preparation, inspected, results, runners)
 
 
 def picture_shapes(
@@ -160,16 +165,18 @@ def _save(result: Result, preparation: Preprocessing | None, path: Path) -> None
 def print_json_report(
     info: ModelInfo,
     preparation: Preprocessing | None,
-    target: str,
+    inspected: Any,
     results: Sequence[Result],
     runners: Mapping[str, pipeline.Runner],
 ) -> None:
-    """One document: model, target, preprocessing, answers by file and device, times."""
+    """One document: model, config, preprocessing, answers by file and device, times."""
     print_json(
         {
             "model": info.origin,
             "format": info.format.value,
-            "target": target,
+            "config": inspected.config,
+            "regions": len(inspected.regions),
+            "mac_share": inspected.mac_share,
             "preprocessing": preparation.describe() if preparation is not None else None,
             "results": [
                 {
@@ -186,12 +193,13 @@ def print_json_report(
 def print_report(
     info: ModelInfo,
     preparation: Preprocessing | None,
-    target: str,
+    inspected: Any,
     results: Sequence[Result],
     runners: Mapping[str, pipeline.Runner],
 ) -> None:
     """For people: what was run and how inputs were prepared, then one table per file."""
-    out.print(f"[bold]model[/bold]    {info.origin} ({info.format.value}), on {target}")
+    out.print(f"[bold]model[/bold]    {info.origin} ({info.format.value})")
+    out.print(f"[bold]runs on[/bold]  {str(inspected).splitlines()[0]}")
     pictures = preparation is not None and any(
         result.file.suffix not in (".npy", ".npz") for result in results
     )
