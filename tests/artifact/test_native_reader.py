@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from tests.support.artifacts import (
     BAD_PORTS,
     BROKEN,
     copy_artifact,
     damaged_copies,
+    resealed_copies,
     with_input,
 )
 
+from zebra.artifact import Artifact
 from zebra.errors import ArtifactError
 from zebra.plugin.codegen import runtime_module
 
@@ -24,6 +30,25 @@ def test_every_random_damage_is_an_artifact_error() -> None:
     for _, data in damaged_copies(copy_artifact().to_bytes(), 1000, seed=2):
         with pytest.raises(ArtifactError, match=r"^copy: "):
             runtime_module("copy", data)
+
+
+def accepted(read: Callable[[bytes], object], data: bytes) -> bool:
+    try:
+        read(data)
+    except ArtifactError:
+        return False
+    return True
+
+
+def test_what_python_takes_the_native_reader_takes() -> None:
+    """Damage under a sound checksum; Python also reads CONF, HASH and META and refuses more."""
+    verdicts = Counter(
+        (accepted(Artifact.from_bytes, data), accepted(partial(runtime_module, "copy"), data))
+        for data in resealed_copies(copy_artifact().to_bytes(), 2000, seed=3)
+    )
+    assert verdicts[True, False] == 0
+    assert verdicts[True, True] > 100
+    assert verdicts[False, False] > 100
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -63,6 +63,15 @@ def sealed(body: bytes, version: int = 1) -> bytes:
     return b"ZEBRAART" + struct.pack("<II", version, zlib.crc32(checked)) + checked
 
 
+def resealed_copies(data: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """``count`` copies with one byte of the sections changed and the checksum made right."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        body = bytearray(data[24:])
+        body[rng.randrange(len(body))] = rng.choice((0, 1, 2, 0x7F, 0xFF, rng.randrange(256)))
+        yield sealed(bytes(body))
+
+
 def section(tag: str, payload: bytes) -> bytes:
     """One section."""
     return tag.encode() + struct.pack("<Q", len(payload)) + payload

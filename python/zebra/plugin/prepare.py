@@ -27,11 +27,12 @@ def prepare(mod: IRModule, params: Mapping[str, Any], target: Target) -> IRModul
     from zebra.relay import partition, quantize
     from zebra.relay.calibration import current_calibration
 
+    config = config_of(target)
     if is_quantized(mod):
         mod = bind(mod, params)
     else:
-        mod = quantize(mod, params, calibration=current_calibration(), target=target)
-    return partition(mod, config_of(target))
+        mod = quantize(mod, params, current_calibration(), target=f"zebra/{config.name}")
+    return partition(mod, config)
 
 
 def is_partitioned(mod: IRModule) -> bool:
