@@ -67,6 +67,7 @@ def still_level(rng: random.Random, insn: Any, config: HwConfig) -> Insn:
 
 
 def post_modes(rng: random.Random, insn: Any, config: HwConfig) -> Insn:
+    still = tuple(replace(level, par=0) for level in insn.loops)
     changes: list[dict[str, Any]] = [
         {"low": 5, "high": 4},
         {"dst_memory": Memory.ACC, "lookup": True},
@@ -74,8 +75,8 @@ def post_modes(rng: random.Random, insn: Any, config: HwConfig) -> Insn:
         {"dst_memory": Memory.DRAM},
         {"a_memory": insn.dst_memory, "a": insn.dst + 1},
         {"op": PostOp.ADD, "dst_memory": Memory.ACT, "b": insn.dst + 1},
-        {"par": 12},
-        {"par": 9, "wide": False},
+        {"par": 12, "op": PostOp.SCALE, "loops": still},
+        {"par": 9, "op": PostOp.SCALE, "wide": False, "loops": still},
         {"par": 1},
         {"table": 63, "lookup": True, "dst_memory": Memory.ACT},
     ]
