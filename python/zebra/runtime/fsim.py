@@ -20,7 +20,8 @@ from zebra.runtime.native import KERNELS, HwSizes, Job, NativeSpan, run_job
 Int8s = npt.NDArray[np.int8]
 
 
-def _sizes(config: HwConfig) -> HwSizes:
+def hw_sizes(config: HwConfig) -> HwSizes:
+    """The sizes of ``config`` as the library takes them."""
     return HwSizes(
         config.rows,
         config.block,
@@ -65,7 +66,7 @@ def run_program(
         raise DriverError(f"fsim cannot run on {threads} threads; 0 means all cores")
     counters = run_job(
         Job(
-            _sizes(config),
+            hw_sizes(config),
             threads,
             KERNELS[kernel],
             program.code,
