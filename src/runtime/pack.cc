@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 namespace zebra {
 namespace {
 
-// Pixels moved at a time: a tile of 64 pixels x 128 lanes stays in the first-level cache.
-constexpr uint64_t kTile = 64;
+constexpr uint64_t kSquare = 16;  // rows and columns that are transposed at once
 
 // The channels of one block of one image: where they lie, dense and blocked.
 struct BlockView {
@@ -38,12 +41,62 @@ void ForEachBlock(const TensorPort& port, uint64_t block, Visit visit) {
   }
 }
 
-template <typename Move>
-void ForEachTile(const BlockView& view, Move move) {
-  for (uint64_t first = 0; first < view.pixels; first += kTile) {
-    const uint64_t last = std::min(first + kTile, view.pixels);
-    for (uint64_t lane = 0; lane < view.lanes; ++lane) move(first, last, lane);
+// to[column * to_step + row] = from[row * from_step + column] for `rows` x `columns` bytes.
+void TransposeSimply(const int8_t* from, uint64_t from_step, uint64_t rows, uint64_t columns,
+                     int8_t* to, uint64_t to_step) {
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t column = 0; column < columns; ++column) {
+      to[column * to_step + row] = from[row * from_step + column];
+    }
   }
+}
+
+#ifdef __SSE2__
+// The same for 16 x 16 bytes: four rounds that interleave row i with row i + 8.
+void TransposeSquare(const int8_t* from, uint64_t from_step, int8_t* to, uint64_t to_step) {
+  __m128i rows[kSquare];
+  for (uint64_t i = 0; i < kSquare; ++i) {
+    rows[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * from_step));
+  }
+  for (int round = 0; round < 4; ++round) {
+    __m128i next[kSquare];
+    for (uint64_t i = 0; i < kSquare / 2; ++i) {
+      next[2 * i] = _mm_unpacklo_epi8(rows[i], rows[i + kSquare / 2]);
+      next[2 * i + 1] = _mm_unpackhi_epi8(rows[i], rows[i + kSquare / 2]);
+    }
+    std::copy(next, next + kSquare, rows);
+  }
+  for (uint64_t i = 0; i < kSquare; ++i) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * to_step), rows[i]);
+  }
+}
+#else
+void TransposeSquare(const int8_t* from, uint64_t from_step, int8_t* to, uint64_t to_step) {
+  TransposeSimply(from, from_step, kSquare, kSquare, to, to_step);
+}
+#endif
+
+void Transpose(const int8_t* from, uint64_t from_step, uint64_t rows, uint64_t columns, int8_t* to,
+               uint64_t to_step) {
+  for (uint64_t column = 0; column < columns; column += kSquare) {
+    const uint64_t wide = std::min(kSquare, columns - column);
+    for (uint64_t row = 0; row < rows; row += kSquare) {
+      const uint64_t high = std::min(kSquare, rows - row);
+      const int8_t* source = from + row * from_step + column;
+      int8_t* target = to + column * to_step + row;
+      if (wide == kSquare && high == kSquare) {
+        TransposeSquare(source, from_step, target, to_step);
+      } else {
+        TransposeSimply(source, from_step, high, wide, target, to_step);
+      }
+    }
+  }
+}
+
+// `count` runs of `bytes` bytes.
+void CopyRuns(const int8_t* from, uint64_t from_step, uint64_t count, uint64_t bytes, int8_t* to,
+              uint64_t to_step) {
+  for (uint64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, bytes);
 }
 
 }  // namespace
@@ -54,15 +107,10 @@ void Pack(const TensorPort& port, uint32_t block, const int8_t* dense, int8_t* b
     int8_t* to = blocked + view.blocked;
     if (view.lanes < view.block) std::memset(to, 0, view.pixels * view.block);
     if (view.channel_step == 1) {
-      for (uint64_t p = 0; p < view.pixels; ++p) {
-        std::memcpy(to + p * view.block, from + p * view.pixel_step, view.lanes);
-      }
-      return;
+      CopyRuns(from, view.pixel_step, view.pixels, view.lanes, to, view.block);
+    } else {
+      Transpose(from, view.channel_step, view.lanes, view.pixels, to, view.block);
     }
-    ForEachTile(view, [&](uint64_t first, uint64_t last, uint64_t lane) {
-      const int8_t* row = from + lane * view.channel_step;
-      for (uint64_t p = first; p < last; ++p) to[p * view.block + lane] = row[p];
-    });
   });
 }
 
@@ -71,15 +119,10 @@ void Unpack(const TensorPort& port, uint32_t block, const int8_t* blocked, int8_
     const int8_t* from = blocked + view.blocked;
     int8_t* to = dense + view.dense;
     if (view.channel_step == 1) {
-      for (uint64_t p = 0; p < view.pixels; ++p) {
-        std::memcpy(to + p * view.pixel_step, from + p * view.block, view.lanes);
-      }
-      return;
+      CopyRuns(from, view.block, view.pixels, view.lanes, to, view.pixel_step);
+    } else {
+      Transpose(from, view.block, view.pixels, view.lanes, to, view.channel_step);
     }
-    ForEachTile(view, [&](uint64_t first, uint64_t last, uint64_t lane) {
-      int8_t* row = to + lane * view.channel_step;
-      for (uint64_t p = first; p < last; ++p) row[p] = from[p * view.block + lane];
-    });
   });
 }
 
