@@ -16,7 +16,10 @@ from tvm.contrib import graph_executor
 from tvm.relay.backend import te_compiler
 
 from zebra.relay import exact_reference, quantize
+from zebra.relay.quantizer.assign import assign_qparams
 from zebra.relay.quantizer.bind import is_quantized
+from zebra.relay.quantizer.emit import emit
+from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.rewriting import Expr, op_name, post_order
 
 Array = npt.NDArray[np.float32]
@@ -134,3 +137,19 @@ def compare(mod: tvm.IRModule) -> list[Compared]:
     names = [[name for node in post_order(f) if (name := op_name(node))] for f in fields]
     steps = [w / scalar(f.args[1]) for f, w in zip(fields, worst)]
     return [Compared(*pair) for pair in zip(names, steps)]
+
+
+def simplified(mod: tvm.IRModule) -> tvm.IRModule:
+    """The float module after every pass before calibration."""
+    return quantize(mod, stop_after="fold-affine")
+
+
+def emitted(
+    mod: tvm.IRModule, ranges: Sequence[tuple[float, float]] | None = None, bits: int = 16
+) -> tvm.IRModule:
+    """The quantized module for given ranges of the observed values ([-1, 1] each by default)."""
+    ready = simplified(mod)
+    network = recognize(ready)
+    found = ranges or [(-1.0, 1.0)] * len(network.observed)
+    assert len(found) == len(network.observed)
+    return emit(ready["main"], network, assign_qparams(network, found), bits)
