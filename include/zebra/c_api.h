@@ -80,6 +80,34 @@ ZEBRA_API int zebra_sim_kernel_available(uint32_t kernel);
 ZEBRA_API int zebra_sim_run(const ZebraJob* job, ZebraCounters* counters, char* error,
                             size_t error_bytes);
 
+/* The cycle model (zebra/cycle.h, docs/cycle_model.md): the time of a program. */
+typedef struct {
+  ZebraHwSizes sizes;
+  uint32_t dram_bytes_per_cycle, dram_latency, dram_burst_bytes;
+  const uint8_t* code;
+  uint64_t code_bytes;
+} ZebraCycleJob;
+
+/* zebra::Spent: what an engine does with a cycle. */
+enum { ZEBRA_SPENT_KINDS = 15 };
+
+/* zebra::CycleRecord: one instruction. */
+typedef struct {
+  uint64_t start, end, useful_bytes, moved_bytes, macs, engine;
+  uint64_t cycles[ZEBRA_SPENT_KINDS];
+} ZebraCycleRecord;
+
+/* zebra::CycleTotals: a whole run; engines in the order LOAD, GEMM, VEC, STORE. */
+typedef struct {
+  uint64_t cycles, instruction_bytes;
+  uint64_t spent[4][ZEBRA_SPENT_KINDS];
+} ZebraCycleTotals;
+
+/* Time a program. `records` takes code_bytes / 64 records, or is null. Returns a status code and
+ * an error as zebra_sim_run does. */
+ZEBRA_API int zebra_cycle_run(const ZebraCycleJob* job, ZebraCycleTotals* totals,
+                              ZebraCycleRecord* records, char* error, size_t error_bytes);
+
 #ifdef __cplusplus
 }
 #endif

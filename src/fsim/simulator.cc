@@ -8,44 +8,14 @@
 #include "fsim/insn.h"
 #include "fsim/limits.h"
 #include "fsim/machine.h"
+#include "fsim/static_rules.h"
 #include "fsim/tokens.h"
 
 namespace zebra {
 namespace fsim {
 namespace {
 
-constexpr std::uint64_t kMaxIterations = 1 << 24;
 constexpr unsigned kMaxThreads = 256;
-
-const char* kind_of(isa::Opcode opcode) {
-  static constexpr const char* kNames[] = {"", "LOAD", "STORE", "FILL", "GEMM", "ACCUM", "POST"};
-  return kNames[static_cast<std::size_t>(opcode)];
-}
-
-template <typename Insn>
-void check_header(const Site& site, const Insn& insn) {
-  const std::uint32_t own = 1u << static_cast<unsigned>(Insn::kEngine);
-  const auto check = [&](const char* name, std::uint32_t mask) {
-    if (mask & own)
-      refuse(site, Status::kOperandError, name, " = ", mask, " names its own engine ",
-             name_of(Insn::kEngine), ", a queue in order anyway");
-  };
-  check("wait", insn.wait);
-  check("signal", insn.signal);
-}
-
-// The nest's iterations; throws an Error (kOperandError) beyond kMaxIterations.
-template <typename Insn>
-std::uint64_t count_iterations(const Site& site, const Insn& insn) {
-  std::uint64_t count = 1;
-  for (const auto& level : insn.loops) {
-    count *= level.extent;  // at most 2^24 * 2^16 before the check
-    if (count > kMaxIterations)
-      refuse(site, Status::kOperandError, "at least ", count, " iterations are more than ",
-             kMaxIterations, "; split the nest");
-  }
-  return count;
-}
 
 void check_bounds(const Site& site, const Operand& operand, const Machine& machine) {
   const std::uint64_t capacity = machine.capacity(operand.memory);
@@ -102,43 +72,19 @@ class Run {
   void execute_all() {
     const Program& program = machine_.program;
     const std::uint64_t count = program.code_bytes / isa::kWordBytes;
-    for (std::uint64_t i = 0; i < count; ++i) dispatch(i, program.code + i * isa::kWordBytes);
+    for (std::uint64_t i = 0; i < count; ++i)
+      visit_instruction(i, program.code + i * isa::kWordBytes, machine_.sizes,
+                        [&](const Site& site, const auto& insn, std::uint64_t iterations) {
+                          step(site, insn, iterations);
+                        });
     tokens_.check_empty();
     for (const Span& span : program.outputs) check_output(span);
   }
 
  private:
-  void dispatch(std::uint64_t index, const std::uint8_t* bytes) {
-    isa::Opcode opcode;
-    if (!isa::decode_opcode(bytes, &opcode))
-      fail(Status::kEncodingError, "instruction ", index, ": opcode ",
-           static_cast<unsigned>(bytes[0] & 15u), " is not an instruction");
-    const Site site = {index, kind_of(opcode)};
-    switch (opcode) {
-      case isa::Opcode::Load:
-        return step<isa::Load>(site, bytes);
-      case isa::Opcode::Store:
-        return step<isa::Store>(site, bytes);
-      case isa::Opcode::Fill:
-        return step<isa::Fill>(site, bytes);
-      case isa::Opcode::Gemm:
-        return step<isa::Gemm>(site, bytes);
-      case isa::Opcode::Accum:
-        return step<isa::Accum>(site, bytes);
-      case isa::Opcode::Post:
-        return step<isa::Post>(site, bytes);
-    }
-  }
-
-  // One instruction, in the order of checks of docs/architecture.md.
+  // The rest of the order of checks of docs/architecture.md, behind the static rules.
   template <typename Insn>
-  void step(const Site& site, const std::uint8_t* bytes) {
-    Insn insn;
-    if (!isa::decode(bytes, &insn))
-      refuse(site, Status::kEncodingError, "unused bits are set or an enum value is unknown");
-    check_header(site, insn);
-    const std::uint64_t iterations = count_iterations(site, insn);
-    check_rules(site, insn, machine_.sizes);
+  void step(const Site& site, const Insn& insn, std::uint64_t iterations) {
     tokens_.take(site, Insn::kEngine, insn.wait);
     const Operands touched = operands(insn, machine_.sizes);
     for (const Operand& operand : touched) check_bounds(site, operand, machine_);
