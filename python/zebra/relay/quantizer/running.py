@@ -14,6 +14,10 @@ from tvm.contrib import graph_executor
 from zebra.relay.quantizer.rewriting import Expr
 
 
+BUILD_CONFIG = {"tir.disable_cse_tir": True}
+"""LLVM 22 refuses the debug records of the floats that this pass names: no bilinear resize."""
+
+
 def host_target() -> tvm.target.Target:
     """This CPU, by its LLVM name: fast, and good for float only (int8 is not exact on it)."""
     return tvm.target.Target(f"llvm -mcpu={tvm.target.codegen.llvm_get_system_cpu()}")
@@ -47,7 +51,8 @@ class FloatRunner:
         fuse: bool = True,
     ) -> None:
         function = relay.Function(list(params), relay.Tuple(list(values)))
-        with _quiet(), tvm.transform.PassContext(opt_level=3 if fuse else 0):
+        level = 3 if fuse else 0
+        with _quiet(), tvm.transform.PassContext(opt_level=level, config=BUILD_CONFIG):
             library = relay.build(tvm.IRModule.from_expr(function), target=target)
         self._module = graph_executor.GraphModule(library["default"](tvm.cpu()))
 
