@@ -33,8 +33,9 @@ void check_apart(const Site& site, const isa::Post& insn, const char* name, std:
   const Footprint target = footprint_of(insn.dst, insn.loops, &isa::PostLevel::dst);
   if (!in_place && overlaps(source, target))
     refuse(site, Status::kOperandError, "dst: ", name_of(insn.dst_memory), " vectors ",
-           target.first(), "..", target.last(), " overlaps ", name, ": vectors ", source.first(),
-           "..", source.last(), "; keep them apart or give both the same nest");
+           target.first(), "..", target.last(), " overlaps ", name, ": ", name_of(insn.dst_memory),
+           " vectors ", source.first(), "..", source.last(),
+           "; keep them apart or give both the same nest");
 }
 
 // Bits from the highest to the lowest set bit of m >= 0.
