@@ -155,9 +155,7 @@ def _check_conv(node: g.Conv2d, shapes: Sequence[g.Shape], where: str) -> None:
     _check_finish(node.finish, where)
 
 
-def _check_conv_transpose(
-    node: g.ConvTranspose2d, shapes: Sequence[g.Shape], where: str
-) -> None:
+def _check_conv_transpose(node: g.ConvTranspose2d, shapes: Sequence[g.Shape], where: str) -> None:
     _check_inputs(shapes, 1, where)
     _check_weight(node.weight, where)
     n, c = shapes[0][:2]

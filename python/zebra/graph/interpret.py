@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from zebra.errors import InputError
 from zebra.graph import nodes as g
-from zebra.numerics import Rounding, requantize, truncating_divide, wrap32
+from zebra.numerics import requantize, truncating_divide, wrap32
 
 Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
@@ -102,7 +102,7 @@ def look_up(x: npt.NDArray[Any], table: g.Int8Array) -> g.Int8Array:
 
 def _conv2d(node: g.Conv2d, args: Sequence[g.Int8Array]) -> g.Int8Array:
     x = _padded(args[0], node.pads, node.pad_value)
-    n, k, rows, columns = node.shape
+    rows, columns = node.shape[2:]
     kernel = node.weight.shape[2:]
     acc = np.zeros(node.shape, np.float64)  # exact: every sum stays far below 2**53
     for i, j in np.ndindex(*kernel):
@@ -113,12 +113,10 @@ def _conv2d(node: g.Conv2d, args: Sequence[g.Int8Array]) -> g.Int8Array:
             j * node.dilation[1] :: node.stride[1],
         ][:, :, :rows, :columns]
         acc += _grouped_product(window, node.weight[:, :, i, j], node.groups)
-    return apply_finish(apply_scale(wrap32(acc), node.scale), node.finish)
+    return apply_finish(apply_scale(wrap32(acc.astype(np.int64)), node.scale), node.finish)
 
 
-def _grouped_product(
-    x: Float64Array, weight: npt.NDArray[np.int16], groups: int
-) -> Float64Array:
+def _grouped_product(x: Float64Array, weight: npt.NDArray[np.int16], groups: int) -> Float64Array:
     """[N, C, H, W] times [K, C / groups] per group: [N, K, H, W]."""
     n, c, rows, columns = x.shape
     k = weight.shape[0]
@@ -130,7 +128,7 @@ def _grouped_product(
 
 
 def _padded(x: g.Int8Array, pads: g.Pads, value: int) -> Float64Array:
-    """x as float64 with ``value`` around it; a negative pad crops."""
+    """``x`` as float64 with ``value`` around it; a negative pad crops."""
     top, left, bottom, right = pads
     widths = ((0, 0), (0, 0), (max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)))
     wide = np.pad(x.astype(np.float64), widths, constant_values=value)
@@ -153,7 +151,7 @@ def _conv_transpose(node: g.ConvTranspose2d, args: Sequence[g.Int8Array]) -> g.I
         target = acc[:, :, i :: node.stride[0], j :: node.stride[1]]
         target[:, :, :rows, :columns] += product
     acc = acc[:, :, top : top + node.shape[2], left : left + node.shape[3]]
-    return apply_finish(apply_scale(wrap32(acc), node.scale), node.finish)
+    return apply_finish(apply_scale(wrap32(acc.astype(np.int64)), node.scale), node.finish)
 
 
 def _pool(node: g.Pool, args: Sequence[g.Int8Array]) -> g.Int8Array:
@@ -172,13 +170,13 @@ def _clipped(span: tuple[int, int], size: int) -> slice:
     return slice(max(span[0], 0), min(span[0] + span[1], size))
 
 
-def _reduce(node: g.Pool, window: Int64Array) -> Int64Array:
+def _reduce(node: g.Pool, window: Int64Array) -> npt.NDArray[np.signedinteger]:
     if node.kind is g.PoolKind.MAX:
-        return window.max((2, 3))
+        largest: Int64Array = window.max((2, 3))
+        return largest
     area = window.shape[2] * window.shape[3]
-    total = (window - node.zero_point).sum((2, 3))
-    quotient = truncating_divide(total * node.gain, node.count or area)
-    return quotient.astype(np.int64)
+    total: Int64Array = (window - node.zero_point).sum((2, 3))
+    return truncating_divide(total * node.gain, node.count or area)
 
 
 def _binary(node: g.Binary, args: Sequence[g.Int8Array]) -> g.Int8Array:

@@ -50,7 +50,7 @@ def _value(value: Any) -> str:
         table = "" if value.table is None else f", {_array(value.table)}"
         return f"finish({value.offset:+d}, {value.low}..{value.high}{table})"
     if isinstance(value, g.PoolKind | g.BinaryKind):
-        return value.value
+        return str(value.value)
     if isinstance(value, tuple):
         return "(" + ",".join(_value(item) for item in value) + ")"
     return str(value)

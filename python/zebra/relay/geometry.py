@@ -12,11 +12,9 @@ import numpy.typing as npt
 
 from zebra.graph.nodes import Shape
 from zebra.relay import composites as c
+from zebra.relay.dims import Axes, graph_dims
 from zebra.relay.expr import Expr, constant, op_name, shape
 from zebra.relay.unary import Unary, byte_values, evaluate_integer
-
-Axes = tuple[int, ...]
-"""For each axis of a Relay tensor, the axis of [N, C, H, W] it is."""
 
 LAYOUTS: dict[str, Axes] = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 2, 3, 1)}
 Spans = tuple[tuple[int, int], ...]
@@ -44,14 +42,6 @@ def _clipped(span: tuple[int, int], size: int) -> int:
     return min(span[0] + span[1], size) - max(span[0], 0)
 
 
-def graph_dims(tensor: tuple[int, ...], axes: Axes) -> Shape:
-    """[N, C, H, W] of a tensor whose axes are these; axes it does not have are 1."""
-    dims = [1, 1, 1, 1]
-    for size, axis in zip(tensor, axes, strict=True):
-        dims[axis] = size
-    return dims[0], dims[1], dims[2], dims[3]
-
-
 def pool_windows(form: c.MaxForm | c.AverageForm) -> Windows | None:
     """The windows of a pooling or reducing operator, or None where it has no such form."""
     core = form.core if isinstance(form, c.AverageForm) else form.root
@@ -71,15 +61,14 @@ def pool_windows(form: c.MaxForm | c.AverageForm) -> Windows | None:
 
 def _adaptive(size: int, parts: int) -> Spans:
     starts = [i * size // parts for i in range(parts)]
-    return tuple(
-        (start, -(-(i + 1) * size // parts) - start) for i, start in enumerate(starts)
-    )
+    return tuple((start, -(-(i + 1) * size // parts) - start) for i, start in enumerate(starts))
 
 
 def _strided(core: Expr, axes: Axes, dims: Shape, out: Shape) -> Windows | None:
     attrs = core.attrs
     kernel, strides, dilation = (
-        [int(value) for value in field] for field in (attrs.pool_size, attrs.strides, attrs.dilation)
+        [int(value) for value in field]
+        for field in (attrs.pool_size, attrs.strides, attrs.dilation)
     )
     if dilation != [1, 1]:
         return None
@@ -142,7 +131,7 @@ def average_input(form: c.AverageForm) -> AverageInput | None:
     linear = _linear(form.prefix, values)
     if linear is not None:
         return AverageInput(*linear, low, high)
-    if -128 <= low and high <= 127:
+    if low >= -128 and high <= 127:
         return AverageInput(1, 0, low, high, values)
     return None
 
@@ -201,12 +190,12 @@ def _takes_floor(call: Expr) -> bool:
     if call.attrs.method != "nearest_neighbor":
         return False
     if op_name(call) == "nn.upsampling":
-        return not call.attrs.align_corners
-    rounding = call.attrs.rounding_method
-    mode = call.attrs.coordinate_transformation_mode
+        return not bool(call.attrs.align_corners)
+    rounding = str(call.attrs.rounding_method)
+    mode = str(call.attrs.coordinate_transformation_mode)
     if mode == "asymmetric":
         return rounding in ("", "floor")
-    return mode == "half_pixel" and rounding.startswith("round")
+    return bool(mode == "half_pixel" and rounding.startswith("round"))
 
 
 def is_identity_table(table: npt.NDArray[np.int8]) -> bool:

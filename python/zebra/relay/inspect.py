@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from tvm import relay
 
+from zebra.errors import ZebraWarning
 from zebra.hw import HwConfig
 from zebra.relay import supported
 from zebra.relay.expr import Expr, dtype, op_name, shape
@@ -18,8 +20,19 @@ from zebra.relay.partition import COMPILER, Plan, make_plan, prepare
 from zebra.relay.quantizer.pipeline import config_of, quantize
 
 _MAC_OPERATORS = frozenset(
-    """nn.batch_matmul nn.conv1d nn.conv2d nn.conv2d_transpose nn.conv3d nn.dense nn.matmul
-    qnn.batch_matmul qnn.conv2d qnn.conv2d_transpose qnn.dense""".split()
+    [
+        "nn.batch_matmul",
+        "nn.conv1d",
+        "nn.conv2d",
+        "nn.conv2d_transpose",
+        "nn.conv3d",
+        "nn.dense",
+        "nn.matmul",
+        "qnn.batch_matmul",
+        "qnn.conv2d",
+        "qnn.conv2d_transpose",
+        "qnn.dense",
+    ]
 )
 
 
@@ -97,15 +110,17 @@ def _table(host: Sequence[HostOp]) -> list[str]:
     ]
 
 
-def inspect(
-    mod: Any, params: Mapping[str, Any] | None = None, target: str = "zebra"
-) -> Report:
+def inspect(mod: Any, params: Mapping[str, Any] | None = None, target: str = "zebra") -> Report:
     """Plan where ``mod`` would run on ``target``; nothing is compiled for it or run.
 
     ``mod``: a Relay module, float (it is quantized first, without calibration
     data) or relay.qnn; ``target``: "zebra" or "zebra/<config>".
     """
-    return report(legalize(quantize(mod, params, target=target)), config_of(target))
+    with warnings.catch_warnings():
+        # what runs where does not depend on the ranges
+        warnings.filterwarnings("ignore", "no calibration data", ZebraWarning)
+        quantized = quantize(mod, params, target=target)
+    return report(legalize(quantized), config_of(target))
 
 
 def report(mod: Any, config: HwConfig) -> Report:

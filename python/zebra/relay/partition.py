@@ -114,14 +114,7 @@ def make_plan(main: Any, config: HwConfig) -> Plan:
         if not idle:
             return Plan(order, forms, _renumbered(region), refused)
         for expr in idle:
-            refused[forms.pop(expr).calls[-1]] = _NOTHING_TO_COMPUTE
-
-
-_NOTHING_TO_COMPUTE = supported.Reason(
-    "A region computes something: moving data alone is left to the host.",
-    "only data movement",
-    "at least one operator that computes",
-)
+            refused[forms.pop(expr).calls[-1]] = supported.NOTHING_TO_COMPUTE
 
 
 def _regions(order: tuple[Expr, ...], forms: Mapping[Expr, c.Form]) -> dict[Expr, int]:

@@ -38,11 +38,53 @@ from zebra.relay.reference import exact_reference
 Int64Array = npt.NDArray[np.int64]
 
 ELEMENTWISE = frozenset(
-    """abs add cast ceil clip copy divide erf exp floor left_shift log maximum minimum multiply
-    negative nn.dropout nn.leaky_relu nn.relu power qnn.abs qnn.add qnn.dequantize qnn.erf
-    qnn.exp qnn.hardswish qnn.leaky_relu qnn.log qnn.mul qnn.quantize qnn.requantize qnn.rsqrt
-    qnn.sigmoid qnn.sqrt qnn.subtract qnn.tanh reinterpret right_shift round rsqrt sigmoid sqrt
-    subtract take tanh""".split()
+    [
+        "abs",
+        "add",
+        "cast",
+        "ceil",
+        "clip",
+        "copy",
+        "divide",
+        "erf",
+        "exp",
+        "floor",
+        "left_shift",
+        "log",
+        "maximum",
+        "minimum",
+        "multiply",
+        "negative",
+        "nn.dropout",
+        "nn.leaky_relu",
+        "nn.relu",
+        "power",
+        "qnn.abs",
+        "qnn.add",
+        "qnn.dequantize",
+        "qnn.erf",
+        "qnn.exp",
+        "qnn.hardswish",
+        "qnn.leaky_relu",
+        "qnn.log",
+        "qnn.mul",
+        "qnn.quantize",
+        "qnn.requantize",
+        "qnn.rsqrt",
+        "qnn.sigmoid",
+        "qnn.sqrt",
+        "qnn.subtract",
+        "qnn.tanh",
+        "reinterpret",
+        "right_shift",
+        "round",
+        "rsqrt",
+        "sigmoid",
+        "sqrt",
+        "subtract",
+        "take",
+        "tanh",
+    ]
 )
 """Operators whose output element depends on the same element of their tensor operands only."""
 
@@ -157,7 +199,7 @@ def _integer_requantize(call: Expr, known: dict[Expr, Int64Array]) -> Int64Array
     m, s = fixed_point(float(np.float64(scale_in) / np.float64(scale_out)))
     if not 1 <= s <= MAX_SHIFT:
         return None
-    scaled = requantize(_wrapped(x - int(zero_in), "int32"), np.int64(m), np.int64(s))
+    scaled = requantize(_wrapped(x - int(zero_in), "int32"), np.array(m), np.array(s))
     return np.clip(scaled.astype(np.int64) + int(zero_out), *type_range(dtype(call)))
 
 

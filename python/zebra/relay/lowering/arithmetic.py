@@ -10,10 +10,10 @@ import numpy.typing as npt
 from zebra.graph import nodes as g
 from zebra.numerics import wrap32
 from zebra.relay import composites as c
+from zebra.relay.dims import Axes
 from zebra.relay.expr import Expr, carried_offset, constant, dtype, op_name, scalar, shape
 from zebra.relay.geometry import (
     LAYOUTS,
-    Axes,
     average_input,
     is_identity_table,
     kernel_matrix,
@@ -34,9 +34,7 @@ _BINARY_KINDS = {
 }
 
 
-def emit_table(
-    build: Builder, view: View, table: npt.NDArray[np.int8], origin: str
-) -> View:
+def emit_table(build: Builder, view: View, table: npt.NDArray[np.int8], origin: str) -> View:
     """The tensor table[viewed tensor]; it lies as its operand does."""
     if is_identity_table(table):
         return view
@@ -178,7 +176,8 @@ def _as_image(view: View, weight: npt.NDArray[np.int32]) -> npt.NDArray[np.int32
 def emit_average(build: Builder, form: c.AverageForm) -> None:
     """An average pool, or the mean over one or two axes."""
     windows, source = pool_windows(form), average_input(form)
-    assert windows is not None and source is not None, "supported.py admits only such averages"
+    assert windows is not None, "supported.py admits only such windows"
+    assert source is not None, "supported.py admits only such averages"
     value = build.value(form.inputs[0], windows.axes)
     origin = origin_of(form.calls)
     if source.table is not None:
@@ -261,9 +260,7 @@ def _binary_scales(form: c.BinaryForm) -> tuple[g.Scale, g.Scale, g.Finish]:
     found = read_binary(form.root)
     assert found is not None, "supported.py admits scalar scales only"
     shift = carried_offset(dtype(form.root))
-    zero_a, zero_b = (
-        np.array([shift - zero], np.int32) for zero in (found.zero_a, found.zero_b)
-    )
+    zero_a, zero_b = (np.array([shift - zero], np.int32) for zero in (found.zero_a, found.zero_b))
     finish = g.Finish(found.zero_out - shift)
     if op_name(form.root) == "qnn.mul":
         product = fixed_points(found.product, found.scale_out)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from zebra.graph import nodes as g
+from zebra.relay.dims import Axes, graph_dims
 from zebra.relay.expr import Expr, carried_offset, constant, dtype, op_name, shape
-from zebra.relay.geometry import Axes, graph_dims
 from zebra.relay.lowering.layout import View
 
 AXES_OF_RANK: dict[int, tuple[Axes, ...]] = {
@@ -102,15 +102,8 @@ class Builder:
 
     @staticmethod
     def _cost(views: Sequence[View], axes: Axes, rank: int) -> int:
-        total = 0
-        for view in views:
-            wide = view.reshape((*(1,) * (rank - len(view.shape)), *view.shape))
-            order = sorted(range(rank), key=lambda j: axes[j])
-            turned = wide.transpose(order)
-            dims = graph_dims(wide.shape, axes)
-            if turned is None or not turned.in_order or turned.dims != dims:
-                total += math.prod(dims)
-        return total
+        wide = [view.reshape((*(1,) * (rank - len(view.shape)), *view.shape)) for view in views]
+        return sum(math.prod(view.shape) for view in wide if not view.lies(axes))
 
     def _constant(self, expr: Expr, axes: Axes, rank: int | None) -> str:
         key = (expr, axes, rank or 0)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from zebra.graph.nodes import Shape
+from zebra.relay.dims import graph_dims
 
 
 def without_units(shape: Sequence[int]) -> tuple[int, ...]:
@@ -55,6 +57,11 @@ class View:
         """True where the tensor's elements are in the value's own order."""
         return self.permutation == tuple(range(len(self.source)))
 
+    def lies(self, axes: Sequence[int]) -> bool:
+        """True where axis j of the tensor is axis axes[j] of the value, so that nothing moves."""
+        turned = self.transpose(sorted(range(len(axes)), key=lambda j: axes[j]))
+        return turned is not None and turned.in_order and self.dims == graph_dims(self.shape, axes)
+
     def reshape(self, shape: Sequence[int]) -> View:
         """The tensor reshaped, row-major."""
         return replace(self, shape=tuple(shape))
@@ -68,7 +75,8 @@ class View:
         numbers: dict[int, list[int]] = {}
         for axis, lengths in zip(self.permutation, of_source, strict=True):
             numbers[axis] = list(lengths)
-        starts, source = {}, []
+        starts: dict[int, int] = {}
+        source: list[int] = []
         for axis in range(len(self.source)):
             starts[axis] = len(source)
             source += numbers[axis]
@@ -109,9 +117,9 @@ def common_pieces(
     An axis of length 1 has no pieces.
     """
     cuts = sorted(_suffix_products(left) | _suffix_products(right))
-    if any(high % low for low, high in zip(cuts, cuts[1:])):
+    if any(high % low for low, high in pairwise(cuts)):
         return None
-    pieces = [high // low for low, high in zip(cuts, cuts[1:])][::-1]
+    pieces = [high // low for low, high in pairwise(cuts)][::-1]
     return _dealt(pieces, left), _dealt(pieces, right)
 
 

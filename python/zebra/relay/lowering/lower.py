@@ -14,8 +14,8 @@ from zebra.graph.check import check as check_graph
 from zebra.hw import HwConfig
 from zebra.relay import composites as c
 from zebra.relay import supported
+from zebra.relay.dims import graph_dims
 from zebra.relay.expr import Expr, is_byte, op_name, post_order, scalar, shape
-from zebra.relay.geometry import graph_dims
 from zebra.relay.lowering.arithmetic import (
     emit_average,
     emit_binary,
@@ -55,7 +55,7 @@ def lower(func: Any, config: HwConfig) -> g.Graph:
 
 
 def _has_symbol(func: Any) -> bool:
-    return func.attrs is not None and "global_symbol" in func.attrs.keys()
+    return func.attrs is not None and "global_symbol" in list(func.attrs.keys())
 
 
 def _typed(func: Any) -> Any:
@@ -100,10 +100,7 @@ def _emit_input(build: Builder, param: Expr, forms: Sequence[c.Form]) -> g.Port:
         raise UnsupportedError(f"region input {param.name_hint} is not an int8 tensor")
     tensor = shape(param)
     layout = "NHWC" if len(tensor) == 4 and _wants_nhwc(param, forms) else "NCHW"
-    if layout == "NHWC":
-        dims = graph_dims(tensor, _NHWC)
-    else:
-        dims = row_major_dims(tensor)
+    dims = graph_dims(tensor, _NHWC) if layout == "NHWC" else row_major_dims(tensor)
     node = g.Input(build.name("input"), (), dims, origin=str(param.name_hint))
     build.add(node)
     if layout == "NHWC":
@@ -134,11 +131,11 @@ def _layout_of(form: c.Form) -> str:
     else:
         attrs = form.calls[-1].attrs
     for key in ("data_layout", "layout", "src_layout"):
-        if attrs is not None and key in attrs.keys():
+        if attrs is not None and key in list(attrs.keys()):
             return str(attrs[key])
     if op_name(form.root) == "transpose" and attrs.axes is not None:
         axes = [int(axis) for axis in attrs.axes]
-        return {(0, 3, 1, 2): "NHWC", (0, 2, 3, 1): "NCHW"}.get(tuple(axes), "")
+        return "NHWC" if axes == [0, 3, 1, 2] else "NCHW" if axes == [0, 2, 3, 1] else ""
     return ""
 
 
@@ -209,12 +206,10 @@ def _typed_unary(root: Expr, operand: Expr) -> Unary:
 
 def _output_port(build: Builder, expr: Expr) -> g.Port:
     """A port for an output; it gets a node of its own where it is an input or a constant."""
-    view = build.views[expr]
-    tensor = shape(expr)
-    nhwc = view.shape == tensor and len(tensor) == 4
+    view, tensor = build.view(expr), shape(expr)
     if view.in_order:
         port = g.Port(view.value, tensor)
-    elif nhwc and view == View.of(view.value, view.dims, _NHWC).reshape(tensor):
+    elif len(tensor) == 4 and view.lies(_NHWC):
         port = g.Port(view.value, tensor, "NHWC")
     else:
         port = g.Port(build.row_major(view).value, tensor)
@@ -225,9 +220,7 @@ def _copied(build: Builder, port: g.Port) -> g.Port:
     source = next(node for node in build.nodes if node.name == port.value)
     if not isinstance(source, (g.Input, g.Constant)):
         return port
-    node = g.Slice(
-        build.name("copy"), (source.name,), source.shape, (0, 0, 0, 0), origin="copy"
-    )
+    node = g.Slice(build.name("copy"), (source.name,), source.shape, (0, 0, 0, 0), origin="copy")
     return g.Port(build.add(node), port.shape, port.layout)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from zebra.graph import nodes as g
 from zebra.relay import composites as c
+from zebra.relay.dims import Axes, graph_dims
 from zebra.relay.expr import Expr, carried_offset, dtype, op_name, shape
-from zebra.relay.geometry import LAYOUTS, Axes, graph_dims, upsample_factor
+from zebra.relay.geometry import LAYOUTS, upsample_factor
 from zebra.relay.lowering.builder import Builder, origin_of, result_dims
 from zebra.relay.lowering.layout import View
 
