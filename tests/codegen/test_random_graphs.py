@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.support.graphs import random_config, random_graph
 from tests.support.machine import run_golden
-
 from zebra.codegen import compile_graph
 from zebra.graph import interpret
 

@@ -13,13 +13,13 @@ import pytest
 import tvm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.graphs import random_config
-from tests.support.machine import run_golden
-from tests.support.networks import random_network
 from tvm import relay
 from tvm.contrib import graph_executor
 
 import zebra
+from tests.support.graphs import random_config
+from tests.support.machine import run_golden
+from tests.support.networks import random_network
 from zebra.codegen import compile_graph
 from zebra.graph.interpret import to_value
 from zebra.hw import HwConfig
