@@ -51,11 +51,14 @@ std::vector<GemmPixel> pixel_table(const Nest<2>& nest) {
   return table;
 }
 
-std::vector<GemmStep> step_table(const Nest<2>& nest, std::uint64_t first, std::uint64_t count) {
+// A tile of more than kStepLanes input lanes is several steps.
+std::vector<GemmStep> step_table(const Nest<2>& nest, std::uint64_t block, std::uint64_t first,
+                                 std::uint64_t count) {
   std::vector<GemmStep> table;
-  table.reserve(count);
+  table.reserve(count * (block / kStepLanes + 1));
   nest.walk(first, count, [&](const Nest<2>::Offsets& at, const std::uint64_t*) {
-    table.push_back({narrow(at[0]), narrow(at[1])});
+    for (std::uint64_t lane = 0; lane < block; lane += kStepLanes)
+      table.push_back({narrow(at[0] + lane), narrow(at[1] + lane * block)});
   });
   return table;
 }
@@ -90,8 +93,8 @@ std::vector<std::size_t> group_panels(const std::vector<GemmPanel>& panels) {
 
 // All steps of `task`, so few at a time that their weights stay in the cache for all pixels.
 void run_steps(const Kernels& kernels, GemmTask task) {
-  const std::size_t lanes = std::min<std::size_t>(task.block, kPanelLanes);
-  const std::size_t bytes = task.panel_count * lanes * task.block;
+  const std::size_t outs = std::min<std::size_t>(task.block, kPanelLanes);
+  const std::size_t bytes = task.panel_count * outs * std::min<std::size_t>(task.block, kStepLanes);
   const std::size_t most = std::max<std::size_t>(1, kWeightBytes / bytes);
   for (std::size_t left = task.step_count; left > 0; left -= task.step_count) {
     task.step_count = std::min(left, most);
@@ -124,8 +127,8 @@ void run_plan(const isa::Gemm& insn, const Machine& machine, const Plan& plan) {
   const std::size_t slices = std::clamp<std::size_t>(pixels.size() / kSlicePixels, 1, wanted);
   GemmTask base = base_task(insn, machine);
   for (std::uint64_t first = 0; first < step_count; first += kStepTable) {
-    const auto steps =
-        step_table(plan.steps, first, std::min<std::uint64_t>(kStepTable, step_count - first));
+    const auto steps = step_table(plan.steps, block, first,
+                                  std::min<std::uint64_t>(kStepTable, step_count - first));
     parallel_for(groups * slices, threads, [&](std::size_t item) {
       const std::size_t group = item / slices, slice = item % slices;
       const std::size_t from = pixels.size() * slice / slices;
@@ -150,13 +153,13 @@ void run_in_order(const isa::Gemm& insn, const Machine& machine) {
   for (const isa::GemmLevel& level : insn.loops)
     nest.add(level.extent, {level.act * block, level.wgt * tile, level.acc * block});
   const GemmPixel origin = {0, 0};
-  const GemmStep only = {0, 0};
+  const std::vector<GemmStep> steps = step_table(Nest<2>(), block, 0, 1);
   std::vector<GemmPanel> panels;
   GemmTask task = base_task(insn, machine);
   task.pixels = &origin;
   task.pixel_count = 1;
-  task.steps = &only;
-  task.step_count = 1;
+  task.steps = steps.data();
+  task.step_count = steps.size();
   nest.walk(0, nest.iterations(), [&](const Nest<3>::Offsets& at, const std::uint64_t* index) {
     bool first = true;
     for (std::size_t i = 0; i < nest.depth(); ++i)

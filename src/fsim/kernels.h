@@ -18,7 +18,7 @@ struct GemmPixel {
   std::uint32_t acc;
 };
 
-// Where one step of the reduction reads.
+// Where one step of the reduction reads; a step is kStepLanes (or BLOCK, if less) input lanes.
 struct GemmStep {
   std::uint32_t act;
   std::uint32_t wgt;
@@ -32,9 +32,10 @@ struct GemmPanel {
 };
 
 constexpr std::size_t kPanelLanes = 16;
+constexpr std::size_t kStepLanes = 16;
 constexpr std::size_t kPanelGroup = 4;
 
-// For every pixel p, panel j and lane o of the panel, the sum over the steps s and the BLOCK
+// For every pixel p, panel j and lane o of the panel, the sum over the steps s and their
 // input lanes i of ACT[p.act + j.act + s.act][i] * WGT[j.wgt + s.wgt][o][i] is added to (or,
 // with overwrite, written to) ACC[p.acc + j.acc][o], modulo 2^32. There are 1..kPanelGroup
 // panels, all with the same act. No two (pixel, panel) share an accumulator.

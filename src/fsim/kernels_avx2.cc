@@ -12,12 +12,10 @@ namespace {
 
 #include "fsim/lane_kernels.inc"
 
-constexpr std::size_t kMaxBlock = 128;
-
-// BLOCK activations as int16.
-ZEBRA_TARGET inline void widen(const std::uint8_t* act, std::size_t block, std::int16_t* out) {
+// `depth` activations as int16.
+ZEBRA_TARGET inline void widen(const std::uint8_t* act, std::size_t depth, std::int16_t* out) {
   const __m128i bias = _mm_set1_epi16(128);
-  for (std::size_t i = 0; i < block; i += 4) {
+  for (std::size_t i = 0; i < depth; i += 4) {
     std::int32_t four;
     std::memcpy(&four, act + i, 4);
     const __m128i x = _mm_sub_epi16(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)), bias);
@@ -29,15 +27,16 @@ ZEBRA_TARGET inline void widen(const std::uint8_t* act, std::size_t block, std::
 // leaves them (exact: two products of int8 fit easily), added up at the end.
 template <int P, int G>
 ZEBRA_TARGET void tile(const GemmTask& task, const GemmPixel* pixels, const GemmPanel& panel) {
+  constexpr std::size_t depth = 4 * G;  // BLOCK below 16 has as many input as output lanes
   __m256i sums[P][G];
   for (int p = 0; p < P; ++p)
     for (int g = 0; g < G; ++g) sums[p][g] = _mm256_setzero_si256();
   for (std::size_t s = 0; s < task.step_count; ++s) {
-    alignas(32) std::int16_t x[P][kMaxBlock];
+    alignas(32) std::int16_t x[P][kStepLanes];
     for (int p = 0; p < P; ++p)
-      widen(task.act + pixels[p].act + panel.act + task.steps[s].act, task.block, x[p]);
+      widen(task.act + pixels[p].act + panel.act + task.steps[s].act, depth, x[p]);
     const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
-    for (std::size_t i = 0; i < task.block; i += 4, w += 4 * task.block) {
+    for (std::size_t i = 0; i < depth; i += 4, w += 4 * task.block) {
       __m256i four[P];
       for (int p = 0; p < P; ++p) {
         long long bits;

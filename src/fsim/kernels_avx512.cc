@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <utility>
 
 #define ZEBRA_TARGET \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")))
@@ -13,92 +14,121 @@ namespace {
 
 #include "fsim/lane_kernels.inc"
 
+// The weights of four input lanes for a panel's output lanes.
 ZEBRA_TARGET inline __m512i load_quad(const std::int8_t* w, __mmask16 lanes) {
   return _mm512_maskz_loadu_epi32(lanes, w);
 }
 
+// The activations of four input lanes, for every output lane.
+ZEBRA_TARGET inline __m512i broadcast(const std::uint8_t* x) {
+  std::int32_t four;
+  std::memcpy(&four, x, 4);
+  return _mm512_set1_epi32(four);
+}
+
 // vpdpbusd multiplies unsigned by signed bytes and wraps. Activations are x + 128, so that a sum
 // is 128 * (sum of the weights) too large: minus that, for one panel over all steps.
-ZEBRA_TARGET inline __m512i correction(const GemmTask& task, const GemmPanel& panel,
-                                       __mmask16 lanes) {
+template <std::size_t Quads>
+ZEBRA_TARGET __m512i correction(const GemmTask& task, const GemmPanel& panel, __mmask16 lanes) {
   const __m512i bias = _mm512_set1_epi8(static_cast<char>(128));
   __m512i sum = _mm512_setzero_si512();
   for (std::size_t s = 0; s < task.step_count; ++s) {
     const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
-    for (std::size_t i = 0; i < task.block; i += 4, w += 4 * task.block)
+    for (std::size_t quad = 0; quad < Quads; ++quad, w += 4 * task.block)
       sum = _mm512_dpbusd_epi32(sum, bias, load_quad(w, lanes));
   }
   return _mm512_sub_epi32(_mm512_setzero_si512(), sum);
 }
 
-// P pixels times T panels, all accumulators in registers.
-template <int T, int P>
+// sum = vpdpbusd(sum, x, w), in its register: the intrinsic makes GCC copy and spill sums.
+ZEBRA_TARGET inline void accumulate(__m512i& sum, __m512i x, __m512i w) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+}
+
+// What a tile's accumulator `i` (pixel i / T, panel i % T) starts from.
+template <std::size_t T>
+ZEBRA_TARGET inline __m512i start(const GemmTask& task, const GemmPixel* pixels,
+                                  const __m512i* corrections, __mmask16 lanes, std::size_t i) {
+  if (task.overwrite) return corrections[i % T];
+  const std::int32_t* acc = task.acc + pixels[i / T].acc + task.panels[i % T].acc;
+  return _mm512_add_epi32(_mm512_maskz_loadu_epi32(lanes, acc), corrections[i % T]);
+}
+
+// P pixels times T panels, all accumulators in registers: there is one loop, and arrays are
+// indexed by constants only, because the compiler keeps others in memory.
+template <std::size_t T, std::size_t P, std::size_t... Quad, std::size_t... Panel,
+          std::size_t... Pixel, std::size_t... Sum>
+ZEBRA_TARGET inline void tile(const GemmTask& task, const GemmPixel* pixels,
+                              const __m512i* corrections, __mmask16 lanes,
+                              std::index_sequence<Quad...>, std::index_sequence<Panel...>,
+                              std::index_sequence<Pixel...>, std::index_sequence<Sum...>) {
+  __m512i sums[] = {start<T>(task, pixels, corrections, lanes, Sum)...};
+  const std::uint8_t* const act = task.act + task.panels[0].act;
+  const std::uint8_t* const x[] = {act + pixels[Pixel].act...};
+  const std::size_t wgt[] = {task.panels[Panel].wgt...};
+  const std::size_t stride = 4 * task.block;
+  const GemmStep* const end = task.steps + task.step_count;
+  for (const GemmStep* step = task.steps; step != end; ++step) {
+    const std::size_t at = step->act;
+    const std::int8_t* const w = task.wgt + step->wgt;
+    const auto quad = [&](std::size_t q) __attribute__((always_inline)) ZEBRA_TARGET {
+      const __m512i weights[] = {load_quad(w + wgt[Panel] + q * stride, lanes)...};
+      __m512i four;
+      ((four = Sum % T == 0 ? broadcast(x[Sum / T] + at + 4 * q) : four,
+        accumulate(sums[Sum], four, weights[Sum % T])),
+       ...);
+    };
+    (quad(Quad), ...);
+  }
+  (_mm512_mask_storeu_epi32(task.acc + pixels[Sum / T].acc + task.panels[Sum % T].acc, lanes,
+                            sums[Sum]),
+   ...);
+}
+
+template <std::size_t Quads, std::size_t T, std::size_t P>
 ZEBRA_TARGET void tile(const GemmTask& task, const GemmPixel* pixels, const __m512i* corrections,
                        __mmask16 lanes) {
-  __m512i sums[P][T];
-  const std::uint8_t* x[P];
-  for (int p = 0; p < P; ++p) {
-    x[p] = task.act + pixels[p].act + task.panels[0].act;
-    for (int t = 0; t < T; ++t) {
-      const std::int32_t* acc = task.acc + pixels[p].acc + task.panels[t].acc;
-      const __m512i before =
-          task.overwrite ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi32(lanes, acc);
-      sums[p][t] = _mm512_add_epi32(before, corrections[t]);
-    }
-  }
-  for (std::size_t s = 0; s < task.step_count; ++s) {
-    const std::size_t step = task.steps[s].act;
-    const std::int8_t* w = task.wgt + task.steps[s].wgt;
-    for (std::size_t i = 0; i < task.block; i += 4, w += 4 * task.block) {
-      __m512i weights[T];
-      for (int t = 0; t < T; ++t) weights[t] = load_quad(w + task.panels[t].wgt, lanes);
-      for (int p = 0; p < P; ++p) {
-        std::int32_t four;
-        std::memcpy(&four, x[p] + step + i, 4);
-        const __m512i broadcast = _mm512_set1_epi32(four);
-        for (int t = 0; t < T; ++t)
-          sums[p][t] = _mm512_dpbusd_epi32(sums[p][t], broadcast, weights[t]);
-      }
-    }
-  }
-  for (int p = 0; p < P; ++p)
-    for (int t = 0; t < T; ++t)
-      _mm512_mask_storeu_epi32(task.acc + pixels[p].acc + task.panels[t].acc, lanes, sums[p][t]);
+  tile<T, P>(task, pixels, corrections, lanes, std::make_index_sequence<Quads>(),
+             std::make_index_sequence<T>(), std::make_index_sequence<P>(),
+             std::make_index_sequence<T * P>());
 }
 
 // The last 0..P pixels, as one tile of that many.
-template <int T, int P>
+template <std::size_t Quads, std::size_t T, std::size_t P>
 ZEBRA_TARGET void rest(const GemmTask& task, std::size_t first, const __m512i* corrections,
                        __mmask16 lanes) {
   if constexpr (P > 0) {
     if (task.pixel_count - first == P)
-      tile<T, P>(task, task.pixels + first, corrections, lanes);
+      tile<Quads, T, P>(task, task.pixels + first, corrections, lanes);
     else
-      rest<T, P - 1>(task, first, corrections, lanes);
+      rest<Quads, T, P - 1>(task, first, corrections, lanes);
   }
 }
 
-template <int T, int P>
+// The first T panels of the task, P pixels at a time.
+template <std::size_t Quads, std::size_t T, std::size_t P>
 ZEBRA_TARGET void gemm_panels(const GemmTask& task) {
   const auto lanes = static_cast<__mmask16>((1u << (task.block < 16 ? task.block : 16)) - 1);
   __m512i corrections[T];
-  for (int t = 0; t < T; ++t) corrections[t] = correction(task, task.panels[t], lanes);
+  for (std::size_t t = 0; t < T; ++t)
+    corrections[t] = correction<Quads>(task, task.panels[t], lanes);
   std::size_t p = 0;
-  for (; p + P <= task.pixel_count; p += P) tile<T, P>(task, task.pixels + p, corrections, lanes);
-  rest<T, P - 1>(task, p, corrections, lanes);
+  for (; p + P <= task.pixel_count; p += P)
+    tile<Quads, T, P>(task, task.pixels + p, corrections, lanes);
+  rest<Quads, T, P - 1>(task, p, corrections, lanes);
 }
 
 // T * P accumulators, T weights and a broadcast must fit in 32 registers.
-ZEBRA_TARGET void gemm(const GemmTask& task) {
-  switch (task.panel_count) {
-    case 4:
-      return gemm_panels<4, 6>(task);
-    case 3:
-      return gemm_panels<3, 8>(task);
-    case 2:
-      return gemm_panels<2, 12>(task);
-    default:
-      return gemm_panels<1, 12>(task);
+ZEBRA_TARGET void gemm(const GemmTask& whole) {
+  GemmTask task = whole;
+  if (task.block >= 16 && task.panel_count == 4) return gemm_panels<4, 4, 6>(task);
+  for (; task.panel_count > 0; --task.panel_count, ++task.panels) {
+    if (task.block >= 16)
+      gemm_panels<4, 1, 12>(task);
+    else if (task.block == 8)
+      gemm_panels<2, 1, 8>(task);
+    else
+      gemm_panels<1, 1, 8>(task);
   }
 }
 

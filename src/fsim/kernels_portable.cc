@@ -9,11 +9,12 @@ namespace {
 void gemm_pixel(const GemmTask& task, const GemmPixel& pixel, const GemmPanel& panel) {
   const std::size_t block = task.block;
   const std::size_t lanes = block < kPanelLanes ? block : kPanelLanes;
+  const std::size_t depth = block < kStepLanes ? block : kStepLanes;
   std::uint32_t sums[kPanelLanes] = {};
   for (std::size_t s = 0; s < task.step_count; ++s) {
     const std::uint8_t* x = task.act + pixel.act + panel.act + task.steps[s].act;
     const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
-    for (std::size_t i = 0; i < block; i += 4, w += 4 * block)
+    for (std::size_t i = 0; i < depth; i += 4, w += 4 * block)
       for (std::size_t o = 0; o < lanes; ++o)
         for (std::size_t k = 0; k < 4; ++k)
           sums[o] += static_cast<std::uint32_t>((x[i + k] - 128) * w[4 * o + k]);
