@@ -87,7 +87,7 @@ def fast_builds() -> Iterator[None]:
 
 def run(mod: tvm.IRModule, inputs: Sequence[dict[str, Array]]) -> list[list[Array]]:
     """Outputs per input, on the exact reference (plain llvm)."""
-    level = 3 if is_quantized(mod) else 0
+    level = 2 if is_quantized(mod) else 0
     passes = tvm.transform.PassContext(opt_level=level, config=BUILD_CONFIG)
     with fast_builds(), exact_reference(), passes:
         library = relay.build(mod, target="llvm")
