@@ -7,10 +7,11 @@ from typing import Any
 import tvm
 from tvm import relay
 from tvm.relay.op import register_fake_quantization_to_integer
+from tvm.relay.transform import fake_quantization_to_integer
 
-from zebra.relay.expr import Expr, op_name, post_order
+from zebra.relay.expr import Expr, op_name, post_order, rebuild
 from zebra.relay.partition import prepare
-from zebra.relay.unary import find_unary
+from zebra.relay.unary import find_unary, rounds_upward
 
 _installed: list[str] = []
 
@@ -18,13 +19,14 @@ _installed: list[str] = []
 def legalize(mod: Any) -> Any:
     """The module with float arithmetic between dequantize and quantize made integer.
 
-    Only a module that has such arithmetic is changed: an element-wise chain of
-    one tensor stays in float, because the accelerator evaluates it as a table.
-    This is the one step that may change results (by steps of quantization): it
-    is TVM's FakeQuantizationToInteger with three of its operators mended, and
-    promise P1 is about the module that comes out.
+    An element-wise chain of one tensor stays in float, because the accelerator
+    evaluates it as a table; the rest goes through TVM's FakeQuantizationToInteger
+    with some of its operators mended. A qnn.requantize that asks for TONEAREST
+    (TVM's reader of ONNX QGemm does) gets the reference's rounding, which differs
+    at exact ties. This is the one step that may change results, by steps of
+    quantization: promise P1 is about the module that comes out.
     """
-    mod = prepare(mod)
+    mod = _reference_rounding(prepare(mod))
     if not _simulates(mod["main"]):
         return mod
     _install()
@@ -35,6 +37,25 @@ def legalize(mod: Any) -> Any:
         relay.transform.InferType(),
     ]
     return tvm.transform.Sequential(passes, opt_level=0)(mod)
+
+
+def _reference_rounding(mod: Any) -> Any:
+    """Every qnn.requantize of main rounding as exact_reference does."""
+    main = mod["main"]
+    new: dict[Expr, Expr] = {}
+    for expr in post_order(main.body):
+        if op_name(expr) == "qnn.requantize" and not rounds_upward(expr):
+            args = [rebuild(arg, new) for arg in expr.args]
+            new[expr] = relay.qnn.op.requantize(
+                *args, axis=expr.attrs.axis, out_dtype=expr.attrs.out_dtype
+            )
+    if not new:
+        return mod
+    mod = tvm.IRModule(mod.functions, mod.type_definitions, attrs=mod.attrs)
+    mod["main"] = relay.Function(
+        main.params, rebuild(main.body, new), main.ret_type, main.type_params, main.attrs
+    )
+    return relay.transform.InferType()(mod)
 
 
 def _simulates(main: Any) -> bool:
@@ -98,8 +119,12 @@ def _average(expr: Expr, types: Any) -> list[Any]:
 
 
 def _pad(expr: Expr, types: Any) -> list[Any]:
-    """A constant pad of the real value v fills with the quantized v."""
-    x = types[expr.args[0]]
-    fill = relay.qnn.op.quantize(expr.args[1], x.scale, x.zero_point, out_dtype=x.dtype)
+    """A constant pad of the real value v, of any type, fills with the quantized v."""
+    x, value = types[expr.args[0]], expr.args[1]
+    if not isinstance(value, relay.Constant):
+        converted: list[Any] = fake_quantization_to_integer.pad(expr, types)
+        return converted
+    real = relay.const(value.data.numpy().astype("float32"))
+    fill = relay.qnn.op.quantize(real, x.scale, x.zero_point, out_dtype=x.dtype)
     folded = relay.transform.FoldConstantExpr(fill, tvm.IRModule(), fold_qnn=True)
     return [relay.Call(expr.op, [expr.args[0], folded], expr.attrs), x]
