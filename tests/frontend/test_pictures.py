@@ -269,6 +269,17 @@ def test_boxes_are_drawn_where_the_faces_are(tmp_path: Path) -> None:
     assert drawn[70, 120].tolist() == [0, 0, 0]
 
 
+def test_a_box_shows_on_both_sides_of_one_it_agrees_with(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    grey(0, 200, 100).save(source)
+    face = Answer({}, faces=(Face(0.9, (0.5, 0.5, 0.75, 0.9)),))
+    save_picture(source, {"Zebra": face, "CPU": face}, target)
+    drawn = np.asarray(Image.open(target))
+    assert drawn[70, 100].tolist() == [255, 90, 31]
+    assert drawn[70, 97].tolist() == [32, 192, 255]
+    assert drawn[70, 102].tolist() == [32, 192, 255]
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,13 @@ err = Console(stderr=True, highlight=False)
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Show that one long step is being done, and for how long."""
+    """Show that one long step is being done, and say at its end how long it took."""
+    start = time.perf_counter()
     columns = (SpinnerColumn(), TextColumn(text), Elapsed())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         progress.add_task(text, total=None)
         yield
+    err.print(f"[dim]{time.perf_counter() - start:6.1f} s  {text}[/dim]")
 
 
 def each(items: Sequence[T], text: str) -> Iterable[T]:

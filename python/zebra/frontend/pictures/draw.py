@@ -36,23 +36,24 @@ def save_picture(source: Path, answers: Mapping[str, Answer], destination: Path)
     except (UnidentifiedImageError, OSError):
         raise InputError(f"--save-image: {source} is not a picture to draw into") from None
     canvas = ImageDraw.Draw(picture)
-    # Zebra's answer is drawn last, above the other.
-    for each, colour in reversed(list(zip(answers.values(), COLOURS))):
+    line = max(2, min(picture.size) // 200)
+    # Zebra's answer is drawn last, above the other's wider line: both show where they agree.
+    for index, (each, colour) in reversed(list(enumerate(zip(answers.values(), COLOURS)))):
         if each.faces is not None:
-            _draw_faces(canvas, picture, each, colour)
+            _draw_faces(canvas, picture, each, colour, line * (1 + 2 * index))
     _draw_legend(canvas, picture, answers)
     picture.save(destination)
 
 
-def _draw_faces(canvas: ImageDraw, picture: Image, answer: Answer, colour: str) -> None:
-    line = max(2, min(picture.size) // 160)
+def _draw_faces(canvas: ImageDraw, picture: Image, answer: Answer, colour: str, line: int) -> None:
+    """Outlines ``line`` pixels wide, centred on the boxes' edges."""
     for face in answer.faces or ():
         left, top, right, bottom = face.box
         box = (
-            left * picture.width,
-            top * picture.height,
-            right * picture.width,
-            bottom * picture.height,
+            left * picture.width - line // 2,
+            top * picture.height - line // 2,
+            right * picture.width + line // 2,
+            bottom * picture.height + line // 2,
         )
         canvas.rectangle(box, outline=colour, width=line)
 
