@@ -41,7 +41,8 @@ def test_shares_regions_and_reasons() -> None:
     report = inspect(module(network()))
     assert report.macs == 8 * 16 * 36 + 9 * 128
     assert report.mac_share == 8 * 16 * 36 / report.macs
-    (region,) = report.regions
+    assert report.regions == 1
+    (region,) = report.parts
     assert region.name == "zebra_1"
     assert dict(region.operators) == {
         "nn.batch_flatten": 1, "qnn.conv2d": 1, "qnn.requantize": 1,

@@ -175,7 +175,7 @@ def print_json_report(
             "model": info.origin,
             "format": info.format.value,
             "config": inspected.config,
-            "regions": len(inspected.regions),
+            "regions": inspected.regions,
             "mac_share": inspected.mac_share,
             "preprocessing": preparation.describe() if preparation is not None else None,
             "results": [

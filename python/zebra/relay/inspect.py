@@ -63,15 +63,21 @@ class Report:
     """Where a network runs on the configuration ``config``."""
 
     config: str
-    regions: tuple[Region, ...]
+    parts: tuple[Region, ...]
+    """The regions, one by one."""
     host: tuple[HostOp, ...]
     macs: int
     """Multiply-accumulates of all convolutions and dense layers."""
 
     @property
+    def regions(self) -> int:
+        """How many pieces run on the accelerator; 1 is best."""
+        return len(self.parts)
+
+    @property
     def mac_share(self) -> float:
         """Their share on the accelerator, 0..1; 0 for a network without any."""
-        return sum(region.macs for region in self.regions) / self.macs if self.macs else 0.0
+        return sum(region.macs for region in self.parts) / self.macs if self.macs else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The report for JSON."""
@@ -79,15 +85,16 @@ class Report:
             "config": self.config,
             "macs": self.macs,
             "mac_share": self.mac_share,
-            "regions": [asdict(region) for region in self.regions],
+            "regions": self.regions,
+            "parts": [asdict(region) for region in self.parts],
             "host": [asdict(op) for op in self.host],
         }
 
     def __str__(self) -> str:
-        count = len(self.regions)
+        count = self.regions
         share = f"{100 * self.mac_share:.1f} % of {self.macs} multiply-accumulates"
         lines = [f"{self.config}: {count} region{'' if count == 1 else 's'}, {share}"]
-        lines += [_region_line(region) for region in self.regions]
+        lines += [_region_line(region) for region in self.parts]
         lines.append("on the host:" if self.host else "on the host: nothing")
         lines += _table(self.host)
         return "\n".join(lines)
