@@ -13,7 +13,6 @@ from tvm.contrib import graph_executor
 
 from zebra.relay.quantizer.rewriting import Expr
 
-
 BUILD_CONFIG = {"tir.disable_cse_tir": True}
 """LLVM 22 refuses the debug records of the floats that this pass names: no bilinear resize."""
 
