@@ -319,13 +319,9 @@ def test_tables() -> None:
     table = weights(rng, 256)
     four = [f32(0.04), i32(-3), f32(0.05), i32(7)]
     graph = assert_one_exact_region(
-        quantized(relay.sigmoid(real)),
-        quantized(relay.tanh(real)),
+        quantized(relay.exp(relay.nn.relu(relay.tanh(real)))),
         quantized(real * hard),
         quantized(real * relay.sigmoid(real), "uint8"),
-        quantized(relay.nn.leaky_relu(real, 0.1)),
-        quantized(relay.exp(relay.nn.relu(real))),
-        qnn.sigmoid(x, *four),
         qnn.hardswish(x, *four),
         qnn.leaky_relu(x, 0.2, *four),
         qnn.requantize(x, *four, out_dtype="int8"),
