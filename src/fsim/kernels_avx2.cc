@@ -1,4 +1,5 @@
 #include "fsim/kernels.h"
+#include "fsim/lanes.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -9,6 +10,53 @@
 
 namespace zebra::fsim {
 namespace {
+
+// The low halves of four int64.
+ZEBRA_TARGET inline __m128i narrow(__m256i wide) {
+  const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+  return _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(wide, even));
+}
+
+ZEBRA_TARGET inline __m128i round_upward(__m128i x, __m128i m, __m256i shift) {
+  const __m256i one = _mm256_set1_epi64x(1), top = _mm256_set1_epi64x(INT64_MIN);
+  const __m256i half = _mm256_sllv_epi64(one, _mm256_sub_epi64(shift, one));
+  const __m256i product = _mm256_mul_epi32(_mm256_cvtepi32_epi64(x), _mm256_cvtepi32_epi64(m));
+  const __m256i sum = _mm256_add_epi64(product, half);
+  // AVX2 has no arithmetic shift of int64: shift it as unsigned, 2^63 larger.
+  return narrow(_mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(sum, top), shift),
+                                 _mm256_srlv_epi64(top, shift)));
+}
+
+ZEBRA_TARGET inline __m128i round_to_zero(__m128i x, __m128i m, __m256i shift) {
+  const __m256i magnitude = _mm256_cvtepu32_epi64(_mm_abs_epi32(x));
+  const __m256i product = _mm256_mul_epu32(magnitude, _mm256_cvtepi32_epi64(m));
+  const __m128i sign = _mm_srai_epi32(x, 31);
+  return _mm_sub_epi32(_mm_xor_si128(narrow(_mm256_srlv_epi64(product, shift)), sign), sign);
+}
+
+ZEBRA_TARGET inline __m128i requantize_four(bool truncate, __m128i x, const std::int32_t* m,
+                                            const std::int32_t* s) {
+  const __m128i multiplier = _mm_loadu_si128(reinterpret_cast<const __m128i*>(m));
+  const __m128i narrow_shift = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s));
+  const __m256i shift = _mm256_cvtepi32_epi64(narrow_shift);
+  return truncate ? round_to_zero(x, multiplier, shift) : round_upward(x, multiplier, shift);
+}
+
+constexpr int kLanes = 8;
+
+template <int L>
+ZEBRA_TARGET inline void requantize(bool truncate, I32<L>& x, const std::int32_t* m,
+                                    const std::int32_t* s) {
+  if constexpr (L == 4) {
+    x = (I32<4>)requantize_four(truncate, (__m128i)x, m, s);
+  } else {
+    const auto whole = (__m256i)x;
+    const __m128i low = requantize_four(truncate, _mm256_castsi256_si128(whole), m, s);
+    const __m128i high =
+        requantize_four(truncate, _mm256_extracti128_si256(whole, 1), m + 4, s + 4);
+    x = (I32<8>)_mm256_set_m128i(high, low);
+  }
+}
 
 #include "fsim/lane_kernels.inc"
 

@@ -1,4 +1,5 @@
 #include "fsim/kernels.h"
+#include "fsim/lanes.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,6 +12,47 @@
 
 namespace zebra::fsim {
 namespace {
+
+ZEBRA_TARGET inline __m256i round_upward(__m256i x, __m256i m, __m512i shift) {
+  const __m512i one = _mm512_set1_epi64(1);
+  const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one));
+  const __m512i product = _mm512_mul_epi32(_mm512_cvtepi32_epi64(x), _mm512_cvtepi32_epi64(m));
+  return _mm512_cvtepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(product, half), shift));
+}
+
+ZEBRA_TARGET inline __m256i round_to_zero(__m256i x, __m256i m, __m512i shift) {
+  const __m512i magnitude = _mm512_cvtepu32_epi64(_mm256_abs_epi32(x));
+  const __m512i product = _mm512_mul_epu32(magnitude, _mm512_cvtepi32_epi64(m));
+  const __m256i rounded = _mm512_cvtepi64_epi32(_mm512_srlv_epi64(product, shift));
+  const __m256i sign = _mm256_srai_epi32(x, 31);
+  return _mm256_sub_epi32(_mm256_xor_si256(rounded, sign), sign);
+}
+
+ZEBRA_TARGET inline __m256i requantize_eight(bool truncate, __m256i x, const std::int32_t* m,
+                                             const std::int32_t* s, __mmask8 lanes = 255) {
+  const __m256i multiplier = _mm256_maskz_loadu_epi32(lanes, m);
+  const __m512i shift = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(lanes, s));
+  return truncate ? round_to_zero(x, multiplier, shift) : round_upward(x, multiplier, shift);
+}
+
+constexpr int kLanes = 16;
+
+template <int L>
+ZEBRA_TARGET inline void requantize(bool truncate, I32<L>& x, const std::int32_t* m,
+                                    const std::int32_t* s) {
+  if constexpr (L == 4) {
+    const __m256i wider = _mm256_zextsi128_si256((__m128i)x);
+    x = (I32<4>)_mm256_castsi256_si128(requantize_eight(truncate, wider, m, s, 15));
+  } else if constexpr (L == 8) {
+    x = (I32<8>)requantize_eight(truncate, (__m256i)x, m, s);
+  } else {
+    const auto whole = (__m512i)x;
+    const __m256i low = requantize_eight(truncate, _mm512_castsi512_si256(whole), m, s);
+    const __m256i high =
+        requantize_eight(truncate, _mm512_extracti64x4_epi64(whole, 1), m + 8, s + 8);
+    x = (I32<16>)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+}
 
 #include "fsim/lane_kernels.inc"
 

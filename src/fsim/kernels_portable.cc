@@ -1,9 +1,28 @@
+#include <cstring>
+
 #include "fsim/kernels.h"
+#include "fsim/lanes.h"
 
 namespace zebra::fsim {
 namespace {
 
 #define ZEBRA_TARGET
+constexpr int kLanes = 4;
+
+template <int L>
+void requantize(bool truncate, I32<L>& x, const std::int32_t* m, const std::int32_t* s) {
+  for (int l = 0; l < L; ++l) {
+    const std::int64_t wide = x[l];
+    if (truncate) {
+      const std::int64_t magnitude = ((wide < 0 ? -wide : wide) * m[l]) >> s[l];
+      x[l] = static_cast<std::int32_t>(wide < 0 ? -magnitude : magnitude);
+    } else {
+      const std::int64_t half = std::int64_t{1} << (s[l] - 1);
+      x[l] = static_cast<std::int32_t>((wide * m[l] + half) >> s[l]);
+    }
+  }
+}
+
 #include "fsim/lane_kernels.inc"
 
 void gemm_pixel(const GemmTask& task, const GemmPixel& pixel, const GemmPanel& panel) {
