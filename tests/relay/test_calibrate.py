@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tvm
 from tests.support.quantizing import Array, Weights, module, pictures
 from tvm import relay
 
@@ -17,6 +18,7 @@ from zebra.relay.quantizer import quantize
 from zebra.relay.quantizer.batches import checked_batches
 from zebra.relay.quantizer.calibrate import RANGES, read_ranges
 from zebra.relay.quantizer.observers import MinMax
+from zebra.relay.quantizer.recognize import recognize
 
 SHAPE = (2, 3)
 X = relay.var("x", shape=SHAPE)
@@ -79,10 +81,9 @@ def test_an_observer_that_saw_nothing_has_an_empty_range() -> None:
             id="nan",
         ),
         pytest.param(
-            [{"x": ZEROS, "y": -1 / np.maximum(ZEROS, 1e-50)}],
+            [{"x": ZEROS, "y": ZEROS - np.inf}],
             "calibration batch 0, input y holds NaN or infinite values",
             id="infinite",
-            marks=pytest.mark.filterwarnings("ignore:divide by zero"),
         ),
         pytest.param(
             [{"x": ZEROS, "y": ZEROS.astype(str)}],
@@ -180,3 +181,17 @@ def test_calibration_contexts_nest() -> None:
             assert current_calibration() is inner
         assert current_calibration() is outer
     assert current_calibration() is None
+
+
+def test_a_network_that_tvm_cannot_compile_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise tvm.TVMError("Traceback:\n  TVMError: no strategy for this operator")
+
+    monkeypatch.setattr("zebra.relay.quantizer.calibrate.FloatRunner", fail)
+    with pytest.raises(QuantizationError, match=r"cannot compile .* \(TVMError: no strategy for"):
+        quantize(ONE, calibration=[ZEROS])
+
+
+def test_shapes_known_only_at_run_time_stay_on_the_host() -> None:
+    doubled = relay.cast(relay.argwhere(X), "float32") * relay.const(2.0)
+    assert recognize(quantize(module(doubled), stop_after="fold-affine")).observed == ()

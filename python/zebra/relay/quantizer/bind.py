@@ -11,7 +11,7 @@ import tvm
 from tvm import relay
 
 from zebra.errors import QuantizationError
-from zebra.relay.quantizer.rewriting import infer_type, op_name, post_order
+from zebra.relay.quantizer.rewriting import infer_type, op_name, post_order, shape_of
 
 STRAIGHT_LINE = (relay.Var, relay.Constant, relay.Call, relay.Tuple, relay.TupleGetItem, tvm.ir.Op)
 
@@ -28,8 +28,6 @@ def bind(mod: tvm.IRModule, params: Mapping[str, Any] | None) -> tvm.IRModule:
     arrays = {name: _array(value) for name, value in (params or {}).items()}
     _check(main, arrays)
     bound = relay.build_module.bind_params_by_name(main, arrays)
-    if not bound.params and not main.params and arrays:
-        raise QuantizationError('"main" takes no parameters')
     single = tvm.IRModule.from_expr(bound) if len(mod.functions) == 1 else _replace(mod, bound)
     typed = infer_type(single)
     _check_static(typed)
@@ -81,9 +79,7 @@ def _check(main: relay.Function, arrays: Mapping[str, npt.NDArray[Any]]) -> None
 def _check_static(mod: tvm.IRModule) -> None:
     for param in mod["main"].params:
         kind = param.checked_type
-        if not isinstance(kind, relay.TensorType) or not all(
-            isinstance(extent, tvm.tir.IntImm) for extent in kind.shape
-        ):
+        if not isinstance(kind, relay.TensorType) or -1 in shape_of(param):
             raise QuantizationError(
                 f"input {param.name_hint} has the dynamic type {kind}; give every input a fixed "
                 "shape when importing the model"

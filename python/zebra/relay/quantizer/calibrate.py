@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import tvm
@@ -36,7 +36,7 @@ def calibrate_ranges(
     observers = [observer() for _ in values]
     runner: FloatRunner | None = None
     for number, batch in enumerate(checked_batches(main, calibration)):
-        runner = runner or FloatRunner(main.params, values, host_target(), fuse=False)
+        runner = runner or _compile(main, values)
         for value, watcher, tensor in zip(values, observers, runner.run(batch)):
             if not np.isfinite(tensor).all():
                 raise QuantizationError(
@@ -45,6 +45,17 @@ def calibrate_ranges(
                 )
             watcher.update(tensor)
     return mod.with_attr(RANGES, json.dumps([watcher.range() for watcher in observers]))
+
+
+def _compile(main: tvm.relay.Function, values: Sequence[Expr]) -> FloatRunner:
+    try:
+        return FloatRunner(main.params, values, host_target(), fuse=False)
+    except tvm.TVMError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise QuantizationError(
+            f"TVM cannot compile the float network, so it cannot be calibrated ({reason}); "
+            "check that relay.build(mod, target='llvm') works"
+        ) from error
 
 
 def read_ranges(mod: tvm.IRModule) -> list[Range]:

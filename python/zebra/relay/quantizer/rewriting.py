@@ -92,10 +92,16 @@ def rewrite(mod: tvm.IRModule, rule: Rule) -> tvm.IRModule:
     new: dict[Expr, Expr] = {}
     for node in post_order(main.body):
         args = [new[child] for child in children(node)]
-        replacement = rule(Site(node, args, uses))
+        replacement = rule(Site(node, args, uses)) if _is_static(node) else None
         new[node] = rebuild(node, args) if replacement is None else replacement
     function = relay.Function(main.params, new[main.body], None, main.type_params, main.attrs)
     return infer_type(tvm.IRModule.from_expr(function))
+
+
+def _is_static(node: Expr) -> bool:
+    """Whether a node is a tensor of static shape: others are left alone."""
+    kind = None if isinstance(node, tvm.ir.Op) else node.checked_type
+    return isinstance(kind, relay.TensorType) and -1 not in shape_of(node)
 
 
 def infer_type(mod: tvm.IRModule) -> tvm.IRModule:
@@ -104,14 +110,19 @@ def infer_type(mod: tvm.IRModule) -> tvm.IRModule:
 
 
 def shape_of(expr: Expr) -> tuple[int, ...]:
-    """Static shape of a typed tensor expression."""
-    return tuple(int(extent) for extent in expr.checked_type.shape)
+    """Shape of a typed tensor expression; -1 for an extent known only at run time."""
+    return tuple(
+        int(extent) if isinstance(extent, tvm.tir.IntImm) else -1
+        for extent in expr.checked_type.shape
+    )
 
 
 def is_float(expr: Expr) -> bool:
-    """Whether a typed expression is one float32 tensor."""
+    """Whether a typed expression is one float32 tensor of static shape."""
     kind = expr.checked_type
-    return isinstance(kind, relay.TensorType) and kind.dtype == "float32"
+    return (
+        isinstance(kind, relay.TensorType) and kind.dtype == "float32" and -1 not in shape_of(expr)
+    )
 
 
 def value_of(expr: Expr) -> npt.NDArray[Any] | None:
