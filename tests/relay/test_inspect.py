@@ -12,6 +12,7 @@ from tvm import relay
 
 from zebra.errors import ConfigError, UsageError
 from zebra.relay import inspect
+from zebra.relay.supported import FLOAT
 
 qnn = relay.qnn.op
 
@@ -50,8 +51,9 @@ def test_shares_regions_and_reasons() -> None:
     assert (region.inputs, region.outputs) == (((1, 4, 6, 6),), ((1, 128),))
     reasons = {op.name: op for op in report.host}
     assert set(reasons) == {"qnn.dense", "qnn.dequantize", "nn.softmax"}
-    assert reasons["nn.softmax"].seen == "nn.softmax"
-    assert reasons["nn.softmax"].rule.startswith("The operator is one that the accelerator has")
+    assert reasons["nn.softmax"].seen == "float32 to float32"
+    assert reasons["nn.softmax"].rule.startswith("Float operators run on the host")
+    assert reasons["qnn.dequantize"].rule.startswith("Conversions between float and 8 bits")
     assert reasons["qnn.dense"].rule.startswith("Convolution, transposed convolution, dense: ")
     assert reasons["qnn.dense"].seen == "float32, int32, int8 to int32"
 
@@ -69,9 +71,9 @@ def test_text_and_json() -> None:
     assert data["host"][0] == {
         "name": "nn.softmax",
         "count": 1,
-        "rule": "The operator is one that the accelerator has (docs/supported_ops.md).",
-        "seen": "nn.softmax",
-        "limit": "an operator of that list",
+        "rule": FLOAT,
+        "seen": "float32 to float32",
+        "limit": "8 bits in and out",
     }
 
 

@@ -91,6 +91,14 @@ def test_the_host_in_between_makes_two_regions() -> None:
     assert_same_results(mod, cut)
 
 
+def test_a_table_behind_the_host_is_no_region_of_its_own() -> None:
+    tail = qnn.requantize(on_host(conv(X)), f32(0.5), i32(0), f32(1.0), i32(3), out_dtype="int8")
+    cut = partition(module(tail), CONFIG)
+    assert len(regions(cut)) == 1
+    alone = qnn.requantize(X, f32(0.5), i32(0), f32(1.0), i32(3), out_dtype="int8")
+    assert len(regions(partition(module(alone), CONFIG))) == 1
+
+
 def test_branches_around_the_host_stay_convex() -> None:
     first = conv(X)
     early, late = conv(first, 5), conv(on_host(first), 5)

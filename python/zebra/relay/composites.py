@@ -236,6 +236,11 @@ def is_compute(form: Form) -> bool:
     return not isinstance(form, MoveForm) and op_name(form.root) != "concatenate"
 
 
+def is_heavy(form: Form) -> bool:
+    """True where the group is more than a table."""
+    return is_compute(form) and not isinstance(form, UnaryForm)
+
+
 def pad_value(form: MoveForm) -> int | None:
     """The constant that nn.pad fills with, or None where it is not one integer."""
     value = scalar(form.root.args[1])

@@ -113,8 +113,8 @@ def make_plan(main: Any, config: HwConfig) -> Plan:
         idle = _without_compute(order, forms, region)
         if not idle:
             return Plan(order, forms, _renumbered(region), refused)
-        for expr in idle:
-            refused[forms.pop(expr).calls[-1]] = supported.NOTHING_TO_COMPUTE
+        for expr, reason in idle.items():
+            refused[forms.pop(expr).calls[-1]] = reason
 
 
 def _regions(order: tuple[Expr, ...], forms: Mapping[Expr, c.Form]) -> dict[Expr, int]:
@@ -146,8 +146,12 @@ def _renumbered(region: Mapping[Expr, int]) -> dict[Expr, int]:
 
 def _without_compute(
     order: tuple[Expr, ...], forms: Mapping[Expr, c.Form], region: Mapping[Expr, int]
-) -> list[Expr]:
-    """The tensors of every connected part of a region in which nothing is computed."""
+) -> dict[Expr, supported.Reason]:
+    """The tensors of connected parts not worth a region, with the reason.
+
+    Parts in which nothing is computed; and, where some part does more than look
+    up tables, the parts that do not.
+    """
     leader: dict[Expr, Expr] = {}
 
     def find(expr: Expr) -> Expr:
@@ -164,7 +168,12 @@ def _without_compute(
             if value in forms and region[value] == region[expr]:
                 leader[find(value)] = expr
     busy = {find(expr) for expr, form in forms.items() if c.is_compute(form)}
-    return [expr for expr in leader if find(expr) not in busy]
+    heavy = {find(expr) for expr in forms if c.is_heavy(forms[expr])}
+    return {
+        expr: supported.ONLY_TABLES if find(expr) in busy else supported.NOTHING_TO_COMPUTE
+        for expr in leader
+        if find(expr) not in (heavy or busy)
+    }
 
 
 class _Cutter:

@@ -116,6 +116,15 @@ OPERATORS: tuple[Operator, ...] = (
         (*_COMMON,),
     ),
 )
+CONVERSION = (
+    "Conversions between float and 8 bits run on the host: the accelerator holds 8-bit integers."
+)
+FLOAT = "Float operators run on the host, unless they lie between quantized tensors as a table."
+ONLY_TABLES = Reason(
+    "Beside regions that multiply or pool, tables alone are not worth a trip to the accelerator.",
+    "only element-wise functions",
+    "an operator of two tensors, a convolution or a pool",
+)
 NOTHING_TO_COMPUTE = Reason(
     "A region computes something: moving data alone is left to the host.",
     "only data movement",
@@ -138,10 +147,14 @@ _UNKNOWN = "The operator is one that the accelerator has (docs/supported_ops.md)
 
 def unmatched(name: str, types: str) -> Reason:
     """Why a call of operator ``name`` is in no group; ``types``: of its operands and result."""
+    if name in ("qnn.quantize", "qnn.dequantize"):
+        return Reason(CONVERSION, types, "8 bits in and out")
     for operator in OPERATORS:
         names = ELEMENTWISE if operator.form is c.UnaryForm else operator.relay
         if name in names:
             return Reason(f"{operator.name}: {operator.looks}.", types, "that form")
+    if "float" in types:
+        return Reason(FLOAT, types, "8 bits in and out")
     return Reason(_UNKNOWN, name, "an operator of that list")
 
 
@@ -166,5 +179,6 @@ def to_markdown() -> str:
         lines += ["", f"## {operator.name}", "", f"Form: {operator.looks}.", ""]
         lines += [", ".join(f"`{name}`" for name in names) + ".", ""]
         lines += [f"- {sentence(rule)}" for rule in operator.rules]
-    lines += ["", "## Regions", "", f"- {NOTHING_TO_COMPUTE.rule}"]
+    rules = (NOTHING_TO_COMPUTE.rule, ONLY_TABLES.rule, CONVERSION, FLOAT)
+    lines += ["", "## Regions", "", *(f"- {rule}" for rule in rules)]
     return "\n".join(lines) + "\n"
