@@ -1,6 +1,6 @@
 """GMAC/s of ResNet-18's convolutions: fsim, a plain C loop nest and the NumPy semantics.
 
-python benchmarks/bench_fsim.py [--kernel NAME] [--threads N]: one JSON line per layer. Each layer
+python benchmarks/fsim.py [--kernel NAME] [--threads N]: one JSON line per layer. Each layer
 is one GEMM over the whole image, on an accelerator with BLOCK 16 whose memories hold it; its time
 is that of a program with many such GEMMs less that of a program with one, the best of several
 runs. The C loops must give the semantics' sums; that fsim does is what tests/runtime holds.
