@@ -28,6 +28,7 @@ class Runner:
         self.executor = graph_executor.GraphModule(library["default"](tvm.cpu()))
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """All outputs for one set of inputs."""
         for name, value in inputs.items():
             self.executor.set_input(name, value)
         self.executor.run()

@@ -167,8 +167,12 @@ def small_onnx(path: Path, pictures: np.ndarray) -> None:
 
 def onnx_cases(data: Path, count: int) -> Iterator[tuple[str, Path, list[np.ndarray]]]:
     """The small network quantized by onnxruntime, in both forms, with its inputs."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
-    from onnxruntime.quantization import quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
 
     pixels = cifar(data, count + 32).astype(np.float32).transpose(0, 3, 1, 2) / 255 - 0.5
     inputs = [np.ascontiguousarray(x[None]) for x in pixels]
