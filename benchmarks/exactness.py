@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,12 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-os.environ.setdefault("TOPHUB_LOCATION", "NONE")  # the oracle needs no tuning logs
-
 import tvm
+from common import build, build_oracle, equal
 from tvm import relay
-from tvm.contrib import graph_executor
 from tvm.relay import testing
 
 import zebra
@@ -51,15 +47,6 @@ def configurations() -> list[str]:
     return [*("zebra" if name == "zebra" else f"zebra/{name}" for name in PRESETS), *odd]
 
 
-def run(library: Any, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """All outputs of a built library on the CPU."""
-    executor = graph_executor.GraphModule(library["default"](tvm.cpu()))
-    for name, value in inputs.items():
-        executor.set_input(name, value)
-    executor.run()
-    return [executor.get_output(i).numpy() for i in range(executor.get_num_outputs())]
-
-
 def random_inputs(mod: tvm.IRModule, seed: int) -> dict[str, np.ndarray]:
     """One standard-normal array for each float input."""
     rng = np.random.default_rng(seed)
@@ -82,22 +69,20 @@ def measure(name: str, targets: list[str]) -> Iterator[dict[str, object]]:
         quantized = zebra.quantize(mod, params, calibration=[batch])
     quantize_s = time.perf_counter() - start
     start = time.perf_counter()
-    with zebra.exact_reference(), tvm.transform.PassContext(opt_level=3):
-        reference = run(relay.build(quantized, target="llvm"), inputs)
+    reference = build_oracle(quantized)(inputs)
     oracle_s = time.perf_counter() - start
     for target in targets:
         start = time.perf_counter()
-        with tvm.transform.PassContext(opt_level=3):
-            library = relay.build(quantized, target=target)
+        runner = build(quantized, target)
         build_s = time.perf_counter() - start
         start = time.perf_counter()
-        outputs = run(library, inputs)
+        outputs = runner(inputs)
         run_s = time.perf_counter() - start
         report = zebra.inspect(quantized, target=target)
         yield {
             "network": name,
             "config": target,
-            "equal": all(np.array_equal(a, b) for a, b in zip(outputs, reference, strict=True)),
+            "equal": equal(outputs, reference),
             "distinct_values": len(np.unique(reference[0])),
             "regions": report.regions,
             "mac_share": report.mac_share,
