@@ -121,15 +121,10 @@ class AccumGenerator:
         fresh: bool,
     ) -> None:
         window = self.layer.window
-        spans = [
-            (
-                pixels[0] * window.stride[axis] + tap[0] * window.dilation[axis] - window.pad[axis],
-                window.span(pixels[1], tap[1], axis),
-            )
-            for axis, (pixels, tap) in enumerate(
-                zip((tile.rows, tile.columns), (kernel_rows, kernel_columns))
-            )
-        ]
+        spans = (
+            window.reach(tile.rows, kernel_rows, 0),
+            window.reach(tile.columns, kernel_columns, 1),
+        )
         source_tile = Tile(tile.n, tile.block, tile.blocks, spans[0], spans[1])
         source, held = self.sources.get(source_tile)
         if not held:

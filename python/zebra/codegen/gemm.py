@@ -145,6 +145,8 @@ class GemmGenerator:
             for kernel_rows in steps(self.layer.window.kernel[0], self.tiling.kernel[0]):
                 for kernel_columns in steps(self.layer.window.kernel[1], self.tiling.kernel[1]):
                     taps = (kernel_rows, kernel_columns)
+                    # Weights first: they wait for no other layer, so they come in early.
+                    self._load_weights(self.plan.weights[0], tile.channels, part, taps)
                     source, source_tile = self._load_source(tile, first, part, taps)
                     for base in self.plan.weights:
                         weights = self._load_weights(base, tile.channels, part, taps)
@@ -160,13 +162,7 @@ class GemmGenerator:
         taps: tuple[tuple[int, int], tuple[int, int]],
     ) -> tuple[int, Tile]:
         window = self.layer.window
-        spans = [
-            (
-                pixels[0] * window.stride[axis] + tap[0] * window.dilation[axis] - window.pad[axis],
-                window.span(pixels[1], tap[1], axis),
-            )
-            for axis, (pixels, tap) in enumerate(zip((tile.rows, tile.columns), taps))
-        ]
+        spans = (window.reach(tile.rows, taps[0], 0), window.reach(tile.columns, taps[1], 1))
         source_tile = Tile(tile.n, first + part[0], part[1], spans[0], spans[1])
         address, held = self.sources.get(source_tile)
         if not held:

@@ -36,6 +36,11 @@ class Window:
         """Input pixels under ``outputs`` output pixels and ``taps`` kernel taps of one axis."""
         return (outputs - 1) * self.stride[axis] + (taps - 1) * self.dilation[axis] + 1
 
+    def reach(self, outputs: tuple[int, int], taps: tuple[int, int], axis: int) -> tuple[int, int]:
+        """(start, count) of the input pixels that outputs and taps (start, count) read."""
+        start = outputs[0] * self.stride[axis] + taps[0] * self.dilation[axis] - self.pad[axis]
+        return start, self.span(outputs[1], taps[1], axis)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
