@@ -149,12 +149,13 @@ class NetworkBuilder:
         one, half = relay.const(1.0), relay.const(0.5)
         hard = relay.clip(x + relay.const(3.0), 0.0, 6.0) / relay.const(6.0)
         functions = (
-            relay.nn.relu, relay.sigmoid, relay.tanh, relay.exp,
+            relay.nn.relu, relay.sigmoid, relay.tanh,
+            lambda v: relay.exp(relay.clip(v, -6.0, 3.0)),
             lambda v: relay.clip(v, 0.0, 6.0), lambda v: relay.nn.leaky_relu(v, 0.1),
             lambda v: v * relay.sigmoid(v), lambda v: v * hard, lambda v: hard,
-            lambda v: v * relay.tanh(relay.log(one + relay.exp(v))),
+            lambda v: v * relay.tanh(relay.log(one + relay.exp(relay.clip(v, -40.0, 40.0)))),
             lambda v: v * (half + half * relay.erf(v * relay.const(0.70710678))),
-            lambda v: relay.nn.relu(v) - relay.nn.relu(one - relay.exp(v)),
+            lambda v: relay.nn.relu(v) - relay.nn.relu(one - relay.exp(relay.minimum(v, one))),
         )  # fmt: skip
         self.push(functions[self.number(0, len(functions) - 1)](x), source)
 
@@ -244,6 +245,8 @@ def random_network(seed: int, size: int = 6) -> tuple[tvm.IRModule, Shape]:
     """A float network of up to ``size`` operators, and its input's shape."""
     builder = NetworkBuilder(seed)
     target = builder.number(2, size)
+    while len(builder.values) == 1:
+        builder.conv(*builder.values[0], 0)
     while len(builder.values) <= target:
         builder.grow()
     function = relay.Function([builder.input], builder.head())

@@ -149,8 +149,8 @@ def _without_compute(
 ) -> dict[Expr, supported.Reason]:
     """The tensors of connected parts not worth a region, with the reason.
 
-    Parts in which nothing is computed; and, where some part does more than look
-    up tables, the parts that do not.
+    Parts in which nothing is computed; and, where some region does more than look
+    up tables, the regions that do not.
     """
     leader: dict[Expr, Expr] = {}
 
@@ -168,12 +168,14 @@ def _without_compute(
             if value in forms and region[value] == region[expr]:
                 leader[find(value)] = expr
     busy = {find(expr) for expr, form in forms.items() if c.is_compute(form)}
-    heavy = {find(expr) for expr in forms if c.is_heavy(forms[expr])}
-    return {
-        expr: supported.ONLY_TABLES if find(expr) in busy else supported.NOTHING_TO_COMPUTE
-        for expr in leader
-        if find(expr) not in (heavy or busy)
-    }
+    heavy = {region[expr] for expr in forms if c.is_heavy(forms[expr])}
+    idle: dict[Expr, supported.Reason] = {}
+    for expr in leader:
+        if find(expr) not in busy:
+            idle[expr] = supported.NOTHING_TO_COMPUTE
+        elif heavy and region[expr] not in heavy:
+            idle[expr] = supported.ONLY_TABLES
+    return idle
 
 
 class _Cutter:
