@@ -36,11 +36,11 @@ def save_picture(source: Path, answers: Mapping[str, Answer], destination: Path)
     except (UnidentifiedImageError, OSError):
         raise InputError(f"--save-image: {source} is not a picture to draw into") from None
     canvas = ImageDraw.Draw(picture)
-    line = max(2, min(picture.size) // 200)
+    line = max(3, min(picture.size) // 128)
     # Zebra's answer is drawn last, above the other's wider line: both show where they agree.
     for index, (each, colour) in reversed(list(enumerate(zip(answers.values(), COLOURS)))):
         if each.faces is not None:
-            _draw_faces(canvas, picture, each, colour, line * (1 + 2 * index))
+            _draw_faces(canvas, picture, each, colour, line * (1 + index))
     _draw_legend(canvas, picture, answers)
     picture.save(destination)
 
