@@ -1,9 +1,9 @@
-"""TVM asks for its own build options at every lowered operator; asking once halves the tests."""
+"""TVM asks for its own build options at every lowered operator; asking once halves a build."""
 
 from __future__ import annotations
 
 from functools import cache
 
-import tvm.support
+from tvm.relay.backend import te_compiler
 
-tvm.support.libinfo = cache(tvm.support.libinfo)
+te_compiler.libinfo = cache(te_compiler.libinfo)
