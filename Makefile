@@ -54,7 +54,7 @@ sanitize: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/ctest --test-dir $(SANITIZED) --output-on-failure
 
 pytest: $(VENV)/.installed $(VENV)/.tools
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 test-slow: $(VENV)/.installed $(VENV)/.tools
 	$(BIN)/python -m pytest -n 2 -q -m slow
