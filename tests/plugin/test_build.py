@@ -115,3 +115,18 @@ def test_a_partitioned_module_is_built_as_it_is(
     config = find_config("zebra")
     library = relay.build(partition(quantized, config), target="zebra")
     np.testing.assert_array_equal(run_graph(library), oracle)
+
+
+def test_a_bilinear_resize_stays_on_the_host_and_compiles() -> None:
+    rng = np.random.default_rng(3)
+    kernel = relay.const(rng.standard_normal((4, 3, 3, 3)).astype(np.float32))
+    x = relay.var("x", shape=SHAPE)
+    y = relay.image.resize2d(relay.nn.conv2d(x, kernel), (20, 20), method="linear")
+    mod = tvm.IRModule.from_expr(relay.Function([x], y))
+    with zebra.calibrate([random_input(1)]):
+        out = run_graph(relay.build(mod, target="zebra"))
+    assert out.shape == (1, 4, 20, 20)
+    assert np.isfinite(out).all()
+    assert out.std() > 1
+    hosts = {op.name for op in zebra.inspect(mod, target="zebra").host}
+    assert "image.resize2d" in hosts

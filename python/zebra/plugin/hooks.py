@@ -16,6 +16,7 @@ from typing import Any
 from tvm import autotvm, relay
 from tvm.relay.backend.vm import VMCompiler
 from tvm.target import Target
+from tvm.ir.transform import PassContext
 
 from zebra.plugin.build_context import BuildContext, building
 from zebra.plugin.prepare import prepare
@@ -84,8 +85,24 @@ def _building_for(target: Target, aot: bool) -> Iterator[None]:
     """The surroundings in which TVM compiles the host's part exactly (promise P1)."""
     from zebra.relay.reference import exact_reference
 
-    with building(BuildContext(config_of(target), aot)), exact_reference():
+    with building(BuildContext(config_of(target), aot)), exact_reference(), _host_passes():
         yield
+
+
+def _host_passes() -> PassContext:
+    """The caller's pass context, but without common subexpression elimination in TIR.
+
+    On plain llvm, LLVM 22 refuses what that pass makes of bilinear and cubic
+    resizes, which stay on the host.
+    """
+    given = PassContext.current()
+    return PassContext(
+        opt_level=given.opt_level,
+        required_pass=list(given.required_pass),
+        disabled_pass=list(given.disabled_pass),
+        instruments=given.instruments,
+        config={**given.config, "tir.disable_cse_tir": True},
+    )
 
 
 def _targets(target: Any) -> Iterable[Target]:
