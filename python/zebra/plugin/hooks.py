@@ -14,9 +14,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tvm import autotvm, relay
+from tvm.ir.transform import PassContext
 from tvm.relay.backend.vm import VMCompiler
 from tvm.target import Target
-from tvm.ir.transform import PassContext
 
 from zebra.plugin.build_context import BuildContext, building
 from zebra.plugin.prepare import prepare
