@@ -6,8 +6,10 @@ int8 TFLite networks against the TFLite interpreter (ai-edge-litert) and a small
 convolutional network quantized by onnxruntime in QDQ and in QOperator form
 against ONNX Runtime. One JSON line per network: inputs, equal (inputs on which
 every element equals the oracle's), top1_equal with the framework's own int8
-answer, ties (differences where Zebra's own best two scores are equal or the
-framework's are), regions, mac_share and what stays on the host.
+answer, and of the differences: ties (Zebra's own best two scores are equal or
+the framework's are) and unstable (the framework's optimized and reference
+kernels give different answers: rounding decides); then regions, mac_share and
+what stays on the host.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ import zebra
 Framework = Callable[[np.ndarray], np.ndarray]
 
 
-def litert(path: Path) -> Framework:
-    """The TFLite interpreter's first output for one input array."""
-    from ai_edge_litert.interpreter import Interpreter
+def litert(path: Path, reference: bool = False) -> Framework:
+    """The TFLite interpreter's first output, with its optimized or its reference kernels."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(str(path))
+    kernels = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=kernels)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]
     target = interpreter.get_output_details()[0]
@@ -44,12 +47,15 @@ def litert(path: Path) -> Framework:
     return run
 
 
-def onnx_runtime(path: Path) -> Framework:
-    """ONNX Runtime's first output for one input array."""
+def onnx_runtime(path: Path, reference: bool = False) -> Framework:
+    """ONNX Runtime's first output, node by node, or with its fused integer kernels."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = (
+        levels.ORT_ENABLE_ALL if reference else levels.ORT_DISABLE_ALL
+    )
     session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda x: np.asarray(session.run(None, {name: x})[0])
@@ -95,13 +101,18 @@ def is_tie(scores: np.ndarray) -> bool:
 
 
 def compare(
-    name: str, mod: Any, params: Any, inputs: list[np.ndarray], framework: Framework
+    name: str,
+    mod: Any,
+    params: Any,
+    inputs: list[np.ndarray],
+    framework: Framework,
+    other: Framework,
 ) -> dict[str, object]:
-    """Zebra, the oracle and the framework on every input."""
+    """Zebra, the oracle and the framework (``other``: its other kernels) on every input."""
     quantized = zebra.quantize(mod, params)
     mine, oracle = build(quantized, "zebra"), build_oracle(quantized)
     variable = mod["main"].params[0].name_hint
-    exact = same = ties = 0
+    exact = same = ties = unstable = 0
     for x in inputs:
         feed: Arrays = {variable: x}
         got = mine(feed)
@@ -111,6 +122,8 @@ def compare(
             same += 1
         elif is_tie(got[0]) or is_tie(theirs):
             ties += 1
+        elif theirs.argmax() != other(x).argmax():
+            unstable += 1
     report = zebra.inspect(quantized, target="zebra")
     return {
         "network": name,
@@ -118,6 +131,7 @@ def compare(
         "equal": exact,
         "top1_equal": same,
         "ties": ties,
+        "unstable": unstable,
         "regions": report.regions,
         "mac_share": report.mac_share,
         "host": [f"{op.name} x{op.count}: {op.rule} ({op.seen})" for op in report.host],
@@ -213,12 +227,13 @@ def main() -> None:
     for name in TFLITE:
         path = data / "models" / f"{name}.tflite"
         mod, params = zebra.load(path)
-        record = compare(name, mod, params, inputs_of(name, data, count), litert(path))
+        inputs = inputs_of(name, data, count)
+        record = compare(name, mod, params, inputs, litert(path), litert(path, True))
         print(json.dumps(record), flush=True)
         wrong += record["equal"] != record["inputs"]
     for name, path, inputs in onnx_cases(data, count):
         mod, params = zebra.load(path)
-        record = compare(name, mod, params, inputs, onnx_runtime(path))
+        record = compare(name, mod, params, inputs, onnx_runtime(path), onnx_runtime(path, True))
         print(json.dumps(record), flush=True)
         wrong += record["equal"] != record["inputs"]
     raise SystemExit(1 if wrong else 0)

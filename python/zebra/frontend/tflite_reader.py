@@ -56,11 +56,13 @@ def describe(model: Any, origin: str) -> ModelInfo:
 def convert(
     model: Any, shapes: Mapping[str, tuple[int, ...]], origin: str
 ) -> tuple[Any, dict[str, Any]]:
-    """Relay module and parameters."""
+    """Relay module and parameters; integer averages round as TFLite's do."""
     from tvm.relay.frontend import from_tflite
 
+    from zebra.frontend.tflite_averages import round_averages
+
     module, params = from_tflite(model, shape_dict=dict(shapes))
-    return module, dict(params)
+    return round_averages(module), dict(params)
 
 
 def _tensor(tensor: Any) -> TensorInfo:
