@@ -23,6 +23,9 @@ workloads = st.builds(
     st.tuples(st.integers(1, 2), st.integers(1, 2)),
     st.integers(1, 2),
     st.booleans(),
+    st.tuples(st.integers(1, 120), st.integers(1, 120)),
+    before=st.none(),
+    after=st.sampled_from([0, 2]),
 )
 
 
@@ -51,7 +54,7 @@ def test_parts_are_the_smallest_size_for_each_count() -> None:
 
 
 def test_convolution_too_wide_for_the_scratchpad() -> None:
-    work = GemmWorkload(1, 1, 1, (1, 1), (1, 300), (1, 1), (1, 1), 1, False)
+    work = GemmWorkload(1, 1, 1, (1, 1), (1, 300), (1, 1), (1, 1), 1, False, (1, 300))
     assert best_gemm_tiling(work, small(LOG_ACT_BUFF_SIZE=9)).kernel == (1, 1)
 
 

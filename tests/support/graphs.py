@@ -75,7 +75,7 @@ class GraphBuilder:
         makers = (
             self.conv, self.conv, self.depthwise, self.transpose, self.pool, self.pool,
             self.binary, self.table, self.concat, self.slice, self.pad, self.upsample,
-            self.relayout,
+            self.relayout, self.separable, self.residual,
         )  # fmt: skip
         x = self.nodes[self.number(0, len(self.nodes) - 1)]
         if np.prod(x.shape) > 20000:
@@ -241,6 +241,36 @@ class GraphBuilder:
         if self.number(0, 1):
             moved = [moved[0], moved[1] * moved[2] * moved[3], 1, 1]
         self.add(g.Relayout(name, (x.name,), tuple(moved), x.shape, permutation))
+
+    def pointwise(self, name: str, x: g.Node, k: int) -> g.Conv2d:
+        """A 1x1 convolution to ``k`` channels."""
+        weight = self.array((k, x.shape[1], 1, 1)).astype(np.int16)
+        shape = (x.shape[0], k, *x.shape[2:])
+        return g.Conv2d(name, (x.name,), shape, weight, self.scale(k), self.finish())
+
+    def separable(self, name: str, x: g.Node) -> None:
+        """A VEC operator and the 1x1 convolution that alone reads it."""
+        count = len(self.nodes)
+        (self.depthwise, self.binary, self.table, self.pool)[self.number(0, 3)](name, x)
+        if len(self.nodes) > count:
+            last = self.nodes[-1]
+            self.add(self.pointwise(f"{name}.pw", last, self.number(1, 40)))
+
+    def residual(self, name: str, x: g.Node) -> None:
+        """A convolution and its combination with a value of the same shape."""
+        middle = x
+        if self.number(0, 1):
+            count = len(self.nodes)
+            self.separable(f"{name}.m", x)
+            middle = self.nodes[-1] if len(self.nodes) > count else x
+        if middle.shape[2:] != x.shape[2:]:
+            middle = x
+        conv = self.pointwise(f"{name}.c", middle, x.shape[1])
+        self.add(conv)
+        kind = list(g.BinaryKind)[self.number(0, 2)]
+        operands = (x.name, conv.name) if self.number(0, 1) else (conv.name, x.name)
+        scales = self.scale(1), self.scale(1)
+        self.add(g.Binary(name, operands, x.shape, kind, *scales, self.finish()))
 
 
 def random_graph(seed: int, size: int = 5) -> g.Graph:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from zebra.codegen.constants import ConstantPool, pack_taps
-from zebra.codegen.emitter import Emitter, Slots, Tile, pixel_nest, steps
+from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
+from zebra.codegen.slots import Room
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
 from zebra.isa.insns import Accum, AccumLevel, AccumOp, DmaLevel, Memory, PostLevel, PostOp
@@ -35,8 +36,10 @@ class AccumPlan:
     """POST passes in order; all but the last stay in ACC."""
 
 
-def plan_accum(layer: AccumLayer, pool: ConstantPool, config: HwConfig) -> AccumPlan:
-    """Choose the tiling and pack the constants."""
+def plan_accum(
+    layer: AccumLayer, pool: ConstantPool, config: HwConfig, tiling: WindowTiling | None = None
+) -> AccumPlan:
+    """Choose the tiling, unless it is given, and pack the constants."""
     channels = layer.out.dims[1]
     passes = []
     if layer.divide is not None:
@@ -52,65 +55,52 @@ def plan_accum(layer: AccumLayer, pool: ConstantPool, config: HwConfig) -> Accum
         packed = pack_taps(layer.taps, config.block)
         widen = bool((packed >= -128).all() and (packed <= 127).all())
         address = pool.add(packed.astype(np.int8) if widen else packed)
-    tiling = best_window_tiling(
-        blocks(channels, config.block),
-        (layer.out.dims[2], layer.out.dims[3]),
-        layer.window,
-        sum(plan.vectors for plan in passes),
-        config,
-    )
+    if tiling is None:
+        tiling = best_window_tiling(
+            blocks(channels, config.block),
+            (layer.out.dims[2], layer.out.dims[3]),
+            layer.window,
+            sum(plan.vectors for plan in passes),
+            config,
+        )
     return AccumPlan(layer, tiling, address, widen, tuple(passes))
 
 
-class AccumGenerator:
-    """Emits one AccumLayer."""
+class AccumMaker:
+    """Computes tiles of an AccumLayer in ACT."""
 
-    def __init__(self, plan: AccumPlan, emitter: Emitter) -> None:
+    def __init__(self, plan: AccumPlan, emitter: Emitter, room: Room, outs: int = 0) -> None:
+        """``outs``: ACT vectors per copy that the caller will still take from ``room``."""
         self.plan, self.emitter = plan, emitter
         self.layer, self.tiling = plan.layer, plan.tiling
-        config, tiling, window = emitter.config, plan.tiling, plan.layer.window
-        out = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+        tiling, window = plan.tiling, plan.layer.window
+        self.size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
         source = (
             tiling.blocks
             * window.span(tiling.pixels[0], tiling.kernel[0], 0)
             * window.span(tiling.pixels[1], tiling.kernel[1], 1)
         )
-        taps = tiling.blocks * tiling.kernel[0] * tiling.kernel[1]
-        doubled = 2 * (source + out) <= config.act_entries and 2 * out <= config.acc_entries
-        count = 2 if doubled else 1
-        self.outs = Slots(0, out, count)
-        self.sources = Slots(count * out, source, count)
-        self.accs = Slots(0, out, count)
-        par = sum(post.entries(tiling.blocks) for post in plan.passes)
-        sets = 2 if 2 * (par + taps) <= config.par_entries else 1
-        self.taps = Slots(0, taps, sets)
-        self.pars = []
-        base = sets * taps
-        for post in plan.passes:
-            size = post.entries(tiling.blocks)
-            self.pars.append(Slots(base, size, sets))
-            base += sets * size
+        taps = tiling.blocks * tiling.kernel[0] * tiling.kernel[1] if plan.taps is not None else 0
+        self.count = room.copies(2, act=source + outs, acc=self.size)
+        self.sources = room.slots(Memory.ACT, source, self.count)
+        self.accs = room.slots(Memory.ACC, self.size, self.count)
+        entries = [post.entries(tiling.blocks) for post in plan.passes]
+        sets = room.copies(2, par=sum(entries) + taps)
+        self.taps = room.slots(Memory.PAR, taps, sets)
+        self.pars = [room.slots(Memory.PAR, size, sets) for size in entries]
+        self._made = 0
 
-    def emit(self) -> None:
-        """All output tiles: images, channel blocks, rows, columns."""
-        out = self.layer.out
-        index = 0
-        for n in range(out.dims[0]):
-            for part in steps(out.channel_blocks, self.tiling.blocks):
-                for rows in steps(out.dims[2], self.tiling.pixels[0]):
-                    for columns in steps(out.dims[3], self.tiling.pixels[1]):
-                        self._emit_tile(Tile(n, *part, rows, columns), index)
-                        index += 1
-
-    def _emit_tile(self, tile: Tile, index: int) -> None:
-        acc, _ = self.accs.get(index)
+    def make(self, tile: Tile, target: int) -> None:
+        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
+        acc, _ = self.accs.get(self._made)
+        self._made += 1
         window = self.layer.window
         fresh = True
         for kernel_rows in steps(window.kernel[0], self.tiling.kernel[0]):
             for kernel_columns in steps(window.kernel[1], self.tiling.kernel[1]):
                 self._accumulate(tile, kernel_rows, kernel_columns, acc, fresh)
                 fresh = False
-        self._finish(tile, index, acc)
+        self._finish(tile, target, acc)
 
     def _accumulate(
         self,
@@ -189,8 +179,7 @@ class AccumGenerator:
             )
         )
 
-    def _finish(self, tile: Tile, index: int, acc: int) -> None:
-        out, _ = self.outs.get(index)
+    def _finish(self, tile: Tile, out: int, acc: int) -> None:
         for number, (post, slots) in enumerate(zip(self.plan.passes, self.pars)):
             key = (tile.block, tile.blocks)
             par = load_parameters(self.emitter, post, slots, key, tile.block, tile.blocks)
@@ -203,4 +192,16 @@ class AccumGenerator:
                 PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, stride),
             )
             issue_post(self.emitter, post, par, (Memory.ACC, acc), target, levels)
-        self.emitter.store_tile(self.layer.out, tile, out)
+
+
+def emit_accum(plan: AccumPlan, emitter: Emitter) -> None:
+    """All output tiles: images, channel blocks, rows, columns."""
+    tiling, out = plan.tiling, plan.layer.out
+    size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    room = Room(emitter)
+    maker = AccumMaker(plan, emitter, room, outs=size)
+    outs = room.slots(Memory.ACT, size, maker.count)
+    for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
+        target, _ = outs.get(index)
+        maker.make(tile, target)
+        emitter.store_tile(out, tile, target)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from zebra.graph.nodes import Scale
 from zebra.isa.insns import PostOp
 from zebra.numerics import significant_bits, wrap32
+from zebra.schedule.workloads import input_block_range
 
 ALIGNMENT = 64
 
@@ -42,25 +43,6 @@ def pack_activation(data: npt.NDArray[np.int8], block: int) -> npt.NDArray[np.in
     padded = np.zeros((n, -(-c // block) * block, h, w), np.int8)
     padded[:, :c] = data
     return padded.reshape(n, -1, block, h, w).transpose(0, 1, 3, 4, 2)
-
-
-def split_weights(weight: npt.NDArray[np.int16]) -> list[npt.NDArray[np.int8]]:
-    """int8 arrays whose sum is ``weight``: one where every value fits int8, else two."""
-    low = np.clip(weight, -128, 127).astype(np.int8)
-    rest = weight - low
-    return [low, rest.astype(np.int8)] if rest.any() else [low]
-
-
-def input_block_range(
-    out_block: int, out_channels: int, in_channels: int, groups: int, block: int
-) -> tuple[int, int]:
-    """First input block that output block ``out_block`` reads, and how many."""
-    per_out, per_in = out_channels // groups, in_channels // groups
-    first_group = out_block * block // per_out
-    last_group = (min((out_block + 1) * block, out_channels) - 1) // per_out
-    first = first_group * per_in // block
-    last = ((last_group + 1) * per_in - 1) // block
-    return first, last - first + 1
 
 
 def pack_weights(

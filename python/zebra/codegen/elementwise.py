@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from zebra.codegen.accum import IDENTITY
 from zebra.codegen.constants import ConstantPool
-from zebra.codegen.emitter import Emitter, Slots, Tile, steps
+from zebra.codegen.emitter import Emitter, Tile, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
+from zebra.codegen.slots import Room, Slots
 from zebra.graph.nodes import BinaryKind, Finish
 from zebra.hw import HwConfig
 from zebra.isa.insns import Memory, PostLevel, PostOp
@@ -34,9 +35,12 @@ class ElementwisePlan:
 
 
 def plan_elementwise(
-    layer: TableLayer | BinaryLayer, pool: ConstantPool, config: HwConfig
+    layer: TableLayer | BinaryLayer,
+    pool: ConstantPool,
+    config: HwConfig,
+    tiling: PixelTiling | None = None,
 ) -> ElementwisePlan:
-    """Choose the tiling and store parameters and table."""
+    """Choose the tiling, unless it is given, and store parameters and table."""
     out = layer.out
     if isinstance(layer, TableLayer):
         op, scales, finish = PostOp.SCALE, [IDENTITY], Finish(table=layer.table)
@@ -47,41 +51,32 @@ def plan_elementwise(
             layer.finish,
         )
     post = plan_post(op, scales, out.dims[1], finish, pool, config, Memory.ACT)
-    tiling = best_pixel_tiling(
-        out.channel_blocks,
-        (out.dims[2], out.dims[3]),
-        len(layer.inputs) + 1,
-        post.vectors,
-        config,
-    )
+    if tiling is None:
+        tiling = best_pixel_tiling(
+            out.channel_blocks,
+            (out.dims[2], out.dims[3]),
+            len(layer.inputs) + 1,
+            post.vectors,
+            config,
+        )
     return ElementwisePlan(layer.inputs, out, tiling, post)
 
 
-class ElementwiseGenerator:
-    """Emits one TableLayer or BinaryLayer."""
+class ElementwiseMaker:
+    """Computes tiles of a TableLayer or BinaryLayer in ACT."""
 
-    def __init__(self, plan: ElementwisePlan, emitter: Emitter) -> None:
+    def __init__(self, plan: ElementwisePlan, emitter: Emitter, room: Room, outs: int = 0) -> None:
+        """``outs``: ACT vectors per copy that the caller will still take from ``room``."""
         self.plan, self.emitter = plan, emitter
-        config, tiling = emitter.config, plan.tiling
+        tiling = plan.tiling
         size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
-        areas = len(plan.inputs) + 1
-        count = 2 if 2 * areas * size <= config.act_entries else 1
-        self.slots = [Slots(area * count * size, size, count) for area in range(areas)]
+        self.count = room.copies(2, act=len(plan.inputs) * size + outs)
+        self.slots = [room.slots(Memory.ACT, size, self.count) for _ in plan.inputs]
         par = plan.post.entries(tiling.blocks)
-        self.pars = Slots(0, par, 2 if 2 * par <= config.par_entries else 1)
+        self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))
 
-    def emit(self) -> None:
-        """All tiles: images, channel blocks, rows, columns."""
-        out, tiling = self.plan.out, self.plan.tiling
-        index = 0
-        for n in range(out.dims[0]):
-            for part in steps(out.channel_blocks, tiling.blocks):
-                for rows in steps(out.dims[2], tiling.pixels[0]):
-                    for columns in steps(out.dims[3], tiling.pixels[1]):
-                        self._emit_tile(Tile(n, *part, rows, columns), index)
-                        index += 1
-
-    def _emit_tile(self, tile: Tile, index: int) -> None:
+    def make(self, tile: Tile, target: int) -> None:
+        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
         sources = [
             self._load(view, tile, slots) for view, slots in zip(self.plan.inputs, self.slots)
         ]
@@ -89,12 +84,10 @@ class ElementwiseGenerator:
         par = load_parameters(
             self.emitter, post, self.pars, (tile.block, tile.blocks), tile.block, tile.blocks
         )
-        out, _ = self.slots[-1].get(index)
         levels = self._levels(tile, [source for source, _ in sources])
         a = (Memory.ACT, sources[0][1])
         b = sources[1][1] if len(sources) > 1 else 0
-        issue_post(self.emitter, post, par, a, (Memory.ACT, out), levels, b)
-        self.emitter.store_tile(self.plan.out, tile, out)
+        issue_post(self.emitter, post, par, a, (Memory.ACT, target), levels, b)
 
     def _load(self, view: View, tile: Tile, slots: Slots) -> tuple[Tile, int]:
         """A broadcast axis of pixels is loaded once and read with stride 0."""
@@ -122,3 +115,16 @@ class ElementwiseGenerator:
             PostLevel(tile.rows[1], tile.columns[1], a[1], b[1]),
             PostLevel(tile.blocks, tile.pixels, a[2], b[2], par),
         )
+
+
+def emit_elementwise(plan: ElementwisePlan, emitter: Emitter) -> None:
+    """All tiles: images, channel blocks, rows, columns."""
+    tiling, out = plan.tiling, plan.out
+    size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    room = Room(emitter)
+    maker = ElementwiseMaker(plan, emitter, room, outs=size)
+    outs = room.slots(Memory.ACT, size, maker.count)
+    for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
+        target, _ = outs.get(index)
+        maker.make(tile, target)
+        emitter.store_tile(out, tile, target)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
+from zebra.codegen.slots import Slots
 from zebra.codegen.tokens import TokenStream
 from zebra.hw import HwConfig
-from zebra.isa.access import accesses
+from zebra.isa.access import Access, accesses, footprint
 from zebra.isa.insns import (
     AccumLevel,
     DmaLevel,
@@ -28,6 +28,9 @@ Level = TypeVar("Level", DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
 
 MAX_EXTENT = {DmaLevel: 1 << 16, FillLevel: 1 << 16}
 """Largest loop extent per level type; 4096 for the others."""
+
+MAX_INTERVALS = 128
+"""Pieces of DRAM that one access is told apart into."""
 
 
 def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
@@ -54,27 +57,6 @@ def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level,
     """A nest whose level 0 is the pixel level, even when a tile has one pixel only."""
     inner = merge_levels(pixels) or tuple(pixels[:1])
     return inner + merge_levels(others)
-
-
-@dataclass(slots=True)
-class Slots:
-    """A scratchpad area of equal slots; the least recently used one is replaced."""
-
-    base: int
-    size: int
-    count: int
-    _held: OrderedDict[Hashable, int] = field(default_factory=OrderedDict)
-
-    def get(self, key: Hashable) -> tuple[int, bool]:
-        """(address of the slot for ``key``, whether it holds it already)."""
-        if key in self._held:
-            self._held.move_to_end(key)
-            return self.base + self._held[key] * self.size, True
-        slot = len(self._held)
-        if slot >= self.count:
-            _, slot = self._held.popitem(last=False)
-        self._held[key] = slot
-        return self.base + slot * self.size, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +90,26 @@ class Emitter:
         self.config = config
         self.stream = TokenStream()
         self._addresses = addresses
-        self._tables = Slots(0, 1, config.tab_entries)
+        self._tables = Slots(range(config.tab_entries))
 
     def issue(self, insn: Insn) -> None:
         """Append one instruction."""
         touched = [
-            (access.memory, access.base, access.last + 1, access.write)
+            (access.memory, start, stop, access.write)
             for access in accesses(insn, self.config)
+            for start, stop in _intervals(access)
         ]
         self.stream.add(insn, touched)
+
+    def oldest_first(self, memory: Memory, base: int, size: int, count: int) -> Slots:
+        """``count`` slots of ``size`` entries from ``base`` on, the longest untouched first.
+
+        A layer's first tiles then take memory that the layer before it is done with.
+        """
+        starts = [base + index * size for index in range(count)]
+        if size == 0:
+            return Slots(starts)
+        return Slots(sorted(starts, key=lambda at: self.stream.last_touch(memory, at, at + size)))
 
     def load_entries(
         self,
@@ -249,6 +242,25 @@ class Emitter:
         )
 
 
+def _intervals(access: Access) -> list[tuple[int, int]]:
+    """Address intervals that hold everything an access touches.
+
+    Exact for DRAM as far as MAX_INTERVALS reach, so that tiles of one tensor do
+    not seem to overlap; elsewhere the bounding interval.
+    """
+    if access.memory is not Memory.DRAM:
+        return [(access.base, access.last + 1)]
+    starts, inner = [access.base], 1
+    levels = footprint(access.nest)
+    for extent, stride in reversed(levels):
+        if len(starts) * extent > MAX_INTERVALS or stride == 1:
+            break
+        starts = [start + index * stride for start in starts for index in range(extent)]
+        levels = levels[:-1]
+    inner += sum((extent - 1) * stride for extent, stride in levels)
+    return [(start, start + inner) for start in starts]
+
+
 def _clip(span: tuple[int, int], size: int) -> tuple[int, int]:
     start, stop = max(span[0], 0), min(span[0] + span[1], size)
     return start, stop - start
@@ -257,3 +269,12 @@ def _clip(span: tuple[int, int], size: int) -> tuple[int, int]:
 def steps(extent: int, size: int) -> list[tuple[int, int]]:
     """(start, count) of the tiles that cover ``extent``; the last may be smaller."""
     return [(start, min(size, extent - start)) for start in range(0, extent, size)]
+
+
+def tiles(out: View, blocks: int, pixels: tuple[int, int]) -> Iterator[Tile]:
+    """The tiles that cover a view: images, channel blocks, rows, columns."""
+    for n in range(out.dims[0]):
+        for part in steps(out.channel_blocks, blocks):
+            for rows in steps(out.dims[2], pixels[0]):
+                for columns in steps(out.dims[3], pixels[1]):
+                    yield Tile(n, *part, rows, columns)

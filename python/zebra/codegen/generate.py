@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zebra.codegen.accum import AccumGenerator, plan_accum
+from zebra.codegen.accum import emit_accum, plan_accum
 from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
 from zebra.codegen.constants import ConstantPool, pack_activation
-from zebra.codegen.elementwise import ElementwiseGenerator, plan_elementwise
+from zebra.codegen.elementwise import emit_elementwise, plan_elementwise
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.gemm import GemmGenerator, plan_gemm
 from zebra.codegen.move import emit_move, plan_move
@@ -17,10 +17,12 @@ from zebra.hw import HwConfig
 from zebra.isa.codec import encode_program
 from zebra.isa.program import Program, Span
 from zebra.isa.verify import verify
+from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
     FillLayer,
+    FusedLayer,
     GemmLayer,
     Layer,
     MoveLayer,
@@ -28,49 +30,52 @@ from zebra.schedule.layers import (
 )
 from zebra.schedule.memory import assign
 from zebra.schedule.plan import ALIGNMENT, Schedule, plan
+from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.schedule.views import View
 
 Emit = Callable[[Emitter], None]
+Choose = Callable[[GemmWorkload, HwConfig], GemmTiling]
 
 DRAM_LIMIT = 1 << 32
 """Bytes the instructions can address."""
 
 
-def prepare(layer: Layer, pool: ConstantPool, config: HwConfig) -> Emit:
+def prepare(layer: Layer, pool: ConstantPool, config: HwConfig, choose: Choose) -> Emit:
     """Tile a layer and pack its constants; the function returned emits it."""
-    if isinstance(layer, GemmLayer):
-        gemm = plan_gemm(layer, pool, config)
+    if isinstance(layer, GemmLayer | FusedLayer):
+        gemm = plan_gemm(layer, pool, config, choose)
         return lambda emitter: GemmGenerator(gemm, emitter).emit()
     if isinstance(layer, AccumLayer):
         accum = plan_accum(layer, pool, config)
-        return lambda emitter: AccumGenerator(accum, emitter).emit()
+        return lambda emitter: emit_accum(accum, emitter)
     if isinstance(layer, TableLayer | BinaryLayer):
         elementwise = plan_elementwise(layer, pool, config)
-        return lambda emitter: ElementwiseGenerator(elementwise, emitter).emit()
+        return lambda emitter: emit_elementwise(elementwise, emitter)
     if isinstance(layer, MoveLayer | FillLayer):
         move = plan_move(layer, config)
         return lambda emitter: emit_move(move, emitter)
     raise UnsupportedError(f"{layer.name}: no code generator for {type(layer).__name__}")
 
 
-def compile_graph(graph: Graph, config: HwConfig) -> Compiled:
+def compile_graph(graph: Graph, config: HwConfig, choose: Choose = best_gemm_tiling) -> Compiled:
     """Compile a region for one accelerator.
 
-    The same graph and configuration give the same bytes. Raises
+    ``choose`` gives the tiling of each convolution; any legal one gives the same
+    results. The same graph, configuration and choice give the same bytes. Raises
     UnsupportedError where a layer cannot be mapped, and a ProgramError if the
     program fails verification (a bug of the compiler, never of the network).
     """
-    return generate(plan(graph, config), config)
+    return generate(plan(graph, config), config, choose)
 
 
-def generate(schedule: Schedule, config: HwConfig) -> Compiled:
+def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
     """Instructions, tokens and constants for a schedule; verified."""
     pool = ConstantPool()
     addresses = {
         name: pool.add(pack_activation(node.data, config.block))
         for name, node in schedule.constants.items()
     }
-    emits = [prepare(layer, pool, config) for layer in schedule.layers]
+    emits = [prepare(layer, pool, config, choose) for layer in schedule.layers]
     constants = pool.to_bytes()
     arena, end = assign(schedule.lifetimes, len(constants), ALIGNMENT)
     if end > DRAM_LIMIT:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zebra.codegen.emitter import Emitter, Slots, Tile, steps
+from zebra.codegen.emitter import Emitter, Tile, steps
+from zebra.codegen.slots import Room
 from zebra.hw import HwConfig
-from zebra.isa.insns import Fill, FillLevel
+from zebra.isa.insns import Fill, FillLevel, Memory
 from zebra.schedule.cost import best_pixel_tiling
 from zebra.schedule.layers import FillLayer, MoveLayer
 from zebra.schedule.tiling import PixelTiling
@@ -33,7 +34,8 @@ def emit_move(plan: MovePlan, emitter: Emitter) -> None:
     """Load (or fill) each tile and store it."""
     layer, tiling = plan.layer, plan.tiling
     size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
-    slots = Slots(0, size, min(2, emitter.config.act_entries // size))
+    room = Room(emitter)
+    slots = room.slots(Memory.ACT, size, room.copies(2, act=size))
     n, _, height, width = layer.out.dims
     height, width = height // plan.factor[0], width // plan.factor[1]
     index = 0

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from zebra.codegen.constants import ConstantPool, needs_wide, pack_parameters
-from zebra.codegen.emitter import Emitter, Slots, merge_levels
+from zebra.codegen.emitter import Emitter, merge_levels
+from zebra.codegen.slots import Slots
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
 from zebra.isa.insns import DmaLevel, Memory, Post, PostLevel, PostOp

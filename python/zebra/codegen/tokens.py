@@ -9,7 +9,7 @@ already implies it. Waiting only for earlier instructions cannot deadlock.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -61,6 +61,12 @@ class _Segments:
             marked = (*readers[:engine], index, *readers[engine + 1 :])
             self.state[position] = (writer, writer_engine, marked)
 
+    def last_touch(self, start: int, stop: int) -> int:
+        """Index of the last instruction that touched [start, stop); -1 if none did."""
+        first = bisect_right(self.starts, start) - 1
+        last = bisect_left(self.starts, stop)
+        return max(max(writer, *readers) for writer, _, readers in self.state[first:last])
+
 
 class TokenStream:
     """Instructions in sequential order, with tokens."""
@@ -75,6 +81,10 @@ class TokenStream:
 
     def __len__(self) -> int:
         return len(self._insns)
+
+    def last_touch(self, memory: Memory, start: int, stop: int) -> int:
+        """Index of the last instruction that touched addresses [start, stop); -1 if none did."""
+        return self._memories[memory].last_touch(start, stop)
 
     def add(self, insn: Insn, touched: Iterable[Interval]) -> None:
         """Append ``insn``, which touches the given address intervals."""

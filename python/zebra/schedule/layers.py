@@ -101,6 +101,19 @@ class TableLayer(Layer):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FusedLayer(Layer):
+    """A convolution with its neighbours, tile by tile: what lies between them stays in ACT.
+
+    ``before`` computes each tile that ``gemm`` reads; ``after`` combines each tile
+    that it writes with a second tensor of the same shape.
+    """
+
+    gemm: GemmLayer
+    before: AccumLayer | BinaryLayer | TableLayer | None = None
+    after: BinaryLayer | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class MoveLayer(Layer):
     """out = x, with ``pad`` (top, left) and ``value`` around it and nearest ``factor`` upsampling.
 

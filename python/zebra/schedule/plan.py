@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
+from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
 from zebra.schedule.place import Placement, place
@@ -45,6 +46,7 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
                 MoveLayer(f"{port.value}.out", "output", (placement.views[port.value],), view)
             )
         outputs.append(view)
+    layers = fuse(layers, {view.buffer for view in outputs}, config)
     lifetimes = _lifetimes(layers, inputs, outputs, placement)
     return Schedule(graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants)
 

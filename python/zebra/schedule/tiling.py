@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,23 @@ class Order(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """A VEC layer that computes a convolution's input tiles on the way: its window and costs."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    operands: int
+    """Tensors it reads."""
+    accumulates: bool
+    """It sums in ACC before it writes ACT."""
+    cycles: int
+    """VEC cycles per vector of its result."""
+    parameters: int
+    """PAR vectors per channel block."""
+
+
+@dataclass(frozen=True, slots=True)
 class GemmWorkload:
     """What decides a convolution's tilings: sizes in channel blocks and pixels."""
 
@@ -50,6 +67,10 @@ class GemmWorkload:
     passes: int
     separate_blocks: bool
     """Each output block reads input blocks of its own (grouped convolution)."""
+    in_size: tuple[int, int]
+    before: Before | None = None
+    after: int = 0
+    """VEC cycles per vector of a fused operator with a second operand; 0 if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +82,8 @@ class GemmTiling:
     kernel: tuple[int, int]
     pixels: tuple[int, int]
     order: Order
+    chunk: int = 0
+    """Channel blocks that ``before`` computes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,53 +124,136 @@ class GemmCandidates:
     kernel_columns: IntArray
     rows: IntArray
     columns: IntArray
-    act_in: IntArray
-    """ACT vectors of one input tile."""
-    act_out: IntArray
-    """ACT vectors of one output tile (as many ACC vectors)."""
-    weights: IntArray
-    """WGT tiles of one weight tile."""
+    chunk: IntArray
+    """Channel blocks of a piece that ``before`` computes at a time; 0 without it."""
+    height: IntArray
+    """Rows of one input tile."""
+    width: IntArray
+    """Columns of one input tile."""
+
+    @property
+    def act_in(self) -> IntArray:
+        """ACT vectors of one input tile."""
+        return self.in_blocks * self.height * self.width
+
+    @property
+    def act_out(self) -> IntArray:
+        """ACT vectors of one output tile (as many ACC vectors)."""
+        return self.out_blocks * self.rows * self.columns
+
+    @property
+    def weights(self) -> IntArray:
+        """WGT tiles of one weight tile."""
+        return self.out_blocks * self.in_blocks * self.kernel_rows * self.kernel_columns
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> GemmCandidates:
+        """Those where ``keep`` is true."""
+        return GemmCandidates(*(getattr(self, f.name)[keep] for f in fields(self)))
+
+    def tiling(self, index: int, order: Order) -> GemmTiling:
+        """Candidate ``index`` with its loop order."""
+        return GemmTiling(
+            int(self.out_blocks[index]),
+            int(self.in_blocks[index]),
+            (int(self.kernel_rows[index]), int(self.kernel_columns[index])),
+            (int(self.rows[index]), int(self.columns[index])),
+            order,
+            int(self.chunk[index]),
+        )
 
 
 def gemm_candidates(work: GemmWorkload, config: HwConfig) -> GemmCandidates:
     """Every legal (single-buffered) tiling; UnsupportedError if there is none."""
-    out_sizes = [1] if work.separate_blocks else parts(work.out_blocks)
+    cand = _grid(work)
+    taps = cand.kernel_rows * cand.kernel_columns
+    skip = cand.act_out if work.after else 0
+    cand = cand.select(
+        (cand.act_in + cand.act_out + skip <= config.act_entries)
+        & (cand.act_out <= config.acc_entries)
+        & (cand.weights <= config.wgt_entries)
+        & (gemm_parameters(work, cand.out_blocks) <= config.par_entries)
+        & (cand.in_blocks * taps <= MAX_STRIDE)
+        & (cand.height * cand.width <= MAX_STRIDE)
+        & (cand.rows * cand.columns <= MAX_STRIDE)
+        & (cand.act_out * cand.in_blocks * taps <= MAX_ITERATIONS)
+    )
+    if work.before is not None:
+        cand = _with_chunks(work, work.before, cand, config)
+    if not cand.rows.size:
+        raise UnsupportedError(
+            f"no tiling of a {work.kernel[0]}x{work.kernel[1]} convolution fits configuration "
+            f"{config.name}: one output pixel needs more scratchpad than it has"
+        )
+    return cand
+
+
+def gemm_parameters(work: GemmWorkload, out_blocks: IntArray) -> IntArray:
+    """PAR vectors of one output tile: requantization, and the operator fused behind it."""
+    return 3 * out_blocks + (6 if work.after else 0)
+
+
+def _grid(work: GemmWorkload) -> GemmCandidates:
+    """All combinations of tile sizes, legal or not."""
     kernels = kernel_parts(work.kernel)
     axes = np.meshgrid(
-        out_sizes,
-        parts(work.in_blocks),
+        [1] if work.separate_blocks else parts(work.out_blocks),
+        [work.in_blocks] if work.before else parts(work.in_blocks),
         np.arange(len(kernels)),
         parts(work.out_size[0]),
         parts(work.out_size[1]),
         indexing="ij",
     )
-    out_blocks, in_blocks, kernel, rows, columns = (axis.reshape(-1) for axis in axes)
+    out_blocks, in_blocks, kernel, rows, columns = (
+        axis.reshape(-1).astype(np.int64) for axis in axes
+    )
     taps = np.array(kernels, np.int64)[kernel]
     height = (rows - 1) * work.stride[0] + (taps[:, 0] - 1) * work.dilation[0] + 1
     width = (columns - 1) * work.stride[1] + (taps[:, 1] - 1) * work.dilation[1] + 1
-    act_in = in_blocks * height * width
-    act_out = out_blocks * rows * columns
-    weights = out_blocks * in_blocks * taps[:, 0] * taps[:, 1]
-    legal = (
-        (act_in + act_out <= config.act_entries)
-        & (act_out <= config.acc_entries)
-        & (weights <= config.wgt_entries)
-        & (3 * out_blocks <= config.par_entries)
-        & (in_blocks * taps[:, 0] * taps[:, 1] <= MAX_STRIDE)
-        & (height * width <= MAX_STRIDE)
-        & (rows * columns <= MAX_STRIDE)
-        & (act_out * in_blocks * taps[:, 0] * taps[:, 1] <= MAX_ITERATIONS)
-    )
-    if not legal.any():
-        raise UnsupportedError(
-            f"no tiling of a {work.kernel[0]}x{work.kernel[1]} convolution fits configuration "
-            f"{config.name}: one output pixel needs more scratchpad than it has"
-        )
-    keep = np.flatnonzero(legal)
-    columns_of = (out_blocks, in_blocks, taps[:, 0], taps[:, 1], rows, columns)
     return GemmCandidates(
-        *(array[keep].astype(np.int64) for array in (*columns_of, act_in, act_out, weights))
+        out_blocks,
+        in_blocks,
+        taps[:, 0],
+        taps[:, 1],
+        rows,
+        columns,
+        np.zeros_like(rows),
+        height,
+        width,
     )
+
+
+def _with_chunks(
+    work: GemmWorkload, before: Before, cand: GemmCandidates, config: HwConfig
+) -> GemmCandidates:
+    """Candidates that leave room for two pieces of what ``before`` reads, as large as fit."""
+    source = before_source(before, cand)
+    areas = 3 if work.after else 2
+    inputs = np.where(pixel_tiles(work, cand) > 1, 2, 1)
+    act = config.act_entries - inputs * cand.act_in - areas * cand.act_out
+    acc = config.acc_entries - 2 * cand.act_out
+    par = config.par_entries - gemm_parameters(work, cand.out_blocks)
+    largest = act // (2 * before.operands * source)
+    if before.accumulates:
+        largest = np.minimum(largest, acc // (2 * cand.rows * cand.columns))
+    largest = np.minimum(largest, par // (2 * before.parameters))
+    largest = np.minimum(largest, work.in_blocks)
+    keep = largest >= 1
+    cand, largest = cand.select(keep), largest[keep]
+    pieces = -(-work.in_blocks // largest)
+    return replace(cand, chunk=-(-work.in_blocks // pieces))
+
+
+def pixel_tiles(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
+    """How many tiles of pixels the output is cut into."""
+    rows, columns = -(-work.out_size[0] // cand.rows), -(-work.out_size[1] // cand.columns)
+    return rows * columns * work.batch
+
+
+def before_source(before: Before, cand: GemmCandidates) -> IntArray:
+    """ACT vectors per channel block that ``before`` reads for one input tile."""
+    height = (cand.height - 1) * before.stride[0] + (before.kernel[0] - 1) * before.dilation[0] + 1
+    width = (cand.width - 1) * before.stride[1] + (before.kernel[1] - 1) * before.dilation[1] + 1
+    return height * width
 
 
 def window_tilings(

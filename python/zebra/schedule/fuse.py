@@ -1,0 +1,141 @@
+"""Joins a convolution with the layers around it, so that what they exchange stays in ACT.
+
+Two forms: an operator of two tensors (a residual addition) behind a convolution,
+and a VEC layer (depthwise convolution, pooling, element-wise) whose result only
+a 1x1 convolution reads. Layers are joined where the values between them have no
+other reader or writer and the joined layer has a tiling that fits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+from zebra.errors import UnsupportedError
+from zebra.hw import HwConfig
+from zebra.schedule.layers import (
+    AccumLayer,
+    BinaryLayer,
+    FusedLayer,
+    GemmLayer,
+    Layer,
+    TableLayer,
+)
+from zebra.schedule.tiling import gemm_candidates
+from zebra.schedule.views import View
+from zebra.schedule.workloads import gemm_workload
+
+
+def fuse(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) -> list[Layer]:
+    """The layers with neighbours joined, in an order that still computes values before use.
+
+    ``outputs`` are buffers that the region's caller reads.
+    """
+    private = _private_buffers(layers, outputs)
+    return _with_before(_with_after(layers, private, config), private, config)
+
+
+def _private_buffers(layers: Sequence[Layer], outputs: Collection[str]) -> set[str]:
+    """Buffers that exactly one layer writes and exactly one reads, once."""
+    reads = Counter(view.buffer for layer in layers for view in layer.inputs)
+    writes = Counter(layer.out.buffer for layer in layers)
+    return {
+        name
+        for name, count in reads.items()
+        if count == 1 and writes[name] == 1 and name not in outputs
+    }
+
+
+def _with_after(layers: Sequence[Layer], private: set[str], config: HwConfig) -> list[Layer]:
+    """Operators of two tensors joined to the later one of the convolutions they read."""
+    result: list[Layer] = []
+    for layer in layers:
+        gemm = _producer(layer, result, private) if isinstance(layer, BinaryLayer) else None
+        if isinstance(layer, BinaryLayer) and gemm is not None:
+            other = next(view for view in layer.inputs if view != gemm.out)
+            joined = FusedLayer(
+                layer.name,
+                f"{gemm.origin}+{layer.origin}",
+                (*gemm.inputs, other),
+                layer.out,
+                gemm,
+                after=layer,
+            )
+            if _fits(joined, config):
+                result.remove(gemm)
+                layer = joined
+        result.append(layer)
+    return result
+
+
+def _producer(layer: BinaryLayer, done: Sequence[Layer], private: set[str]) -> GemmLayer | None:
+    """The last convolution whose whole result is an operand of ``layer`` alone."""
+    same_shape = all(view.dims == layer.out.dims and not _repeats(view) for view in layer.inputs)
+    single = all(
+        a.multiplier.size == a.shift.size == a.bias.size == 1
+        for a in (layer.scale_a, layer.scale_b)
+    )
+    if not (same_shape and single):
+        return None
+    for other in reversed(done):
+        if isinstance(other, GemmLayer) and other.out in layer.inputs:
+            return other if other.out.buffer in private else None
+    return None
+
+
+def _repeats(view: View) -> bool:
+    """Whether the view reads an element more than once (broadcast)."""
+    return (
+        any(
+            size > 1 and stride == 0
+            for size, stride in zip(view.dims[2:], view.strides[2:], strict=True)
+        )
+        or view.lane_stride == 0
+    )
+
+
+def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -> list[Layer]:
+    """VEC layers joined to the 1x1 convolution that alone reads them."""
+    makers = {layer.out.buffer: layer for layer in layers if layer.out.buffer in private}
+    joined: dict[str, FusedLayer] = {}
+    for layer in layers:
+        gemm = layer.gemm if isinstance(layer, FusedLayer) else layer
+        if not isinstance(gemm, GemmLayer) or not _pointwise(gemm):
+            continue
+        maker = makers.get(gemm.inputs[0].buffer)
+        if not isinstance(maker, AccumLayer | BinaryLayer | TableLayer):
+            continue
+        if maker.out != gemm.inputs[0]:
+            continue
+        candidate = FusedLayer(
+            layer.name,
+            f"{maker.origin}+{layer.origin}",
+            (*maker.inputs, *layer.inputs[1:]),
+            layer.out,
+            gemm,
+            maker,
+            layer.after if isinstance(layer, FusedLayer) else None,
+        )
+        if _fits(candidate, config):
+            joined[layer.name] = candidate
+    gone = {layer.before.name for layer in joined.values() if layer.before is not None}
+    return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
+
+
+def _pointwise(gemm: GemmLayer) -> bool:
+    window = gemm.window
+    return (
+        window.kernel == (1, 1)
+        and window.stride == (1, 1)
+        and window.pad == (0, 0)
+        and gemm.out.dims[2:] == gemm.inputs[0].dims[2:]
+        and gemm.groups == 1
+    )
+
+
+def _fits(layer: FusedLayer, config: HwConfig) -> bool:
+    try:
+        gemm_candidates(gemm_workload(layer, config), config)
+    except UnsupportedError:
+        return False
+    return True
