@@ -21,14 +21,36 @@ class ArtifactError : public std::runtime_error {
 
 enum class Layout : uint32_t { kNCHW = 0, kNHWC = 1 };
 
-// How the caller's dense int8 array of `shape` lies in DRAM: the blocked value
-// [N][ceil(C / BLOCK)][H][W][BLOCK] of `dims` [N, C, H, W], at `address`.
+// How kernel taps become channels: channel (i * taps[1] + j) * C + c of the folded value's pixel
+// (h, w) is channel c of pixel (h * step[0] + i * dilation[0] - pads[0], w * step[1] + j *
+// dilation[1] - pads[1]), or `pad_value` outside the image. The pairs are (rows, columns), `pads`
+// is (top, left, bottom, right); a negative pad crops. The defaults change nothing.
+struct Fold {
+  std::array<int64_t, 2> taps = {1, 1}, step = {1, 1}, dilation = {1, 1};
+  std::array<int64_t, 4> pads = {0, 0, 0, 0};
+  int64_t pad_value = 0;
+
+  // Rows (axis 0) or columns (axis 1) of the folded value; below 1 where the taps do not fit.
+  int64_t Extent(int axis, int64_t image) const {
+    const int64_t last =
+        image + pads[axis] + pads[2 + axis] - 1 - (taps[axis] - 1) * dilation[axis];
+    return last < 0 ? 0 : last / step[axis] + 1;
+  }
+  bool operator==(const Fold& other) const {
+    return taps == other.taps && step == other.step && dilation == other.dilation &&
+           pads == other.pads && pad_value == other.pad_value;
+  }
+};
+
+// How the caller's dense int8 array of `shape` lies in DRAM: the value of `dims` [N, C, H, W],
+// folded, as [N][ceil(C / BLOCK)][H][W][BLOCK] at `address`.
 struct TensorPort {
   std::string name;
   Layout layout;
   std::vector<int64_t> shape;
   std::array<uint64_t, 4> dims;
   uint64_t address;
+  Fold fold;
 };
 
 // A checked artifact. `constants`, `digest` and the program's code point into `bytes`.

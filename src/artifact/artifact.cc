@@ -44,6 +44,16 @@ uint64_t Product(uint64_t a, uint64_t b) {
   return a * b;
 }
 
+Fold ReadFold(Reader* reader) {
+  Fold fold;
+  for (auto* pair : {&fold.taps, &fold.step, &fold.dilation}) {
+    for (int64_t& number : *pair) number = reader->I32();
+  }
+  for (int64_t& pad : fold.pads) pad = reader->I32();
+  fold.pad_value = reader->I32();
+  return fold;
+}
+
 TensorPort ReadPort(Reader* reader) {
   TensorPort port;
   port.name = reader->Text();
@@ -63,6 +73,7 @@ TensorPort ReadPort(Reader* reader) {
   }
   for (uint64_t& extent : port.dims) extent = reader->U64();
   port.address = reader->U64();
+  port.fold = ReadFold(reader);
   return port;
 }
 
@@ -81,18 +92,48 @@ bool ShapeFits(const TensorPort& port) {
   return std::vector<uint64_t>(port.shape.begin(), port.shape.end()) == expected;
 }
 
+void CheckFold(const TensorPort& port) {
+  const Fold& fold = port.fold;
+  for (const auto& pair : {fold.taps, fold.step, fold.dilation}) {
+    if (pair[0] < 1 || pair[1] < 1) {
+      Fail("the artifact's tensor " + port.name + " has a fold with " + std::to_string(pair[0]) +
+           " and " + std::to_string(pair[1]) + " where each must be at least 1");
+    }
+  }
+  if (fold.pad_value < INT8_MIN || fold.pad_value > INT8_MAX) {
+    Fail("the artifact's tensor " + port.name + " has a fold with pad value " +
+         std::to_string(fold.pad_value) + ", which is not an int8");
+  }
+  if (fold.Extent(0, port.dims[2]) < 1 || fold.Extent(1, port.dims[3]) < 1) {
+    Fail("the artifact's tensor " + port.name + " has a fold that leaves no pixel of it");
+  }
+}
+
+// Bytes of the folded, blocked value, or more than kMaxDramBytes where that is the case.
+uint64_t PackedBytes(const TensorPort& port, uint64_t block) {
+  const Fold& fold = port.fold;
+  const auto& [n, c, h, w] = port.dims;
+  const uint64_t channels = Product(Product(fold.taps[0], fold.taps[1]), c);
+  const uint64_t lanes = (channels + block - 1) / block * block;
+  return Product(Product(Product(n, lanes), fold.Extent(0, h)), fold.Extent(1, w));
+}
+
 void CheckPort(const TensorPort& port, const Artifact& artifact) {
   const auto& [n, c, h, w] = port.dims;
-  const uint64_t block = artifact.sizes.block;
   for (uint64_t extent : port.dims) {
     if (extent < 1 || extent > kMaxDramBytes) {
       Fail("the artifact's tensor " + port.name + " has a dimension of " + std::to_string(extent));
     }
   }
+  if (Product(Product(Product(n, c), h), w) > kMaxDramBytes) {
+    Fail("the artifact's tensor " + port.name + " has more than " + std::to_string(kMaxDramBytes) +
+         " elements");
+  }
   if (!ShapeFits(port)) {
     Fail("the artifact's tensor " + port.name + " has a shape that cannot become its dims");
   }
-  const uint64_t packed = Product(Product(Product(n, (c + block - 1) / block * block), h), w);
+  CheckFold(port);
+  const uint64_t packed = PackedBytes(port, artifact.sizes.block);
   const Program& program = artifact.program;
   if (port.address < program.constant_bytes || port.address > program.dram_bytes ||
       packed > program.dram_bytes - port.address) {
@@ -136,7 +177,13 @@ void ReadPorts(std::string_view data, Artifact* artifact) {
   for (uint32_t i = 0; i < outputs; ++i) artifact->outputs.push_back(ReadPort(&reader));
   reader.Finish();
   for (const TensorPort& port : artifact->inputs) CheckPort(port, *artifact);
-  for (const TensorPort& port : artifact->outputs) CheckPort(port, *artifact);
+  for (const TensorPort& port : artifact->outputs) {
+    CheckPort(port, *artifact);
+    if (!(port.fold == Fold())) {
+      Fail("the artifact's tensor " + port.name +
+           " is an output and has a fold; only inputs are folded");
+    }
+  }
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace zebra {
 namespace {
 
 constexpr std::string_view kMagic = "ZEBRAART";
-constexpr uint32_t kFormatVersion = 1;
+constexpr uint32_t kFormatVersion = 2;
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kCheckedFrom = 16;
 constexpr std::array<std::string_view, kSections> kTags = {"CONF", "HASH", "HWSZ", "META",
@@ -44,8 +44,11 @@ void CheckHeader(std::string_view file) {
     Fail("has format version " + std::to_string(version) + ", from a newer Zebra; this one reads " +
          std::to_string(kFormatVersion) + ": update Zebra or build the artifact again");
   }
-  if (version != kFormatVersion) {
-    Fail("has format version " + std::to_string(version) + ", which never existed" + kAgain);
+  if (version == 0) Fail(std::string("has format version 0, which never existed") + kAgain);
+  if (version < kFormatVersion) {
+    Fail("has format version " + std::to_string(version) +
+         ", from an older Zebra; this one reads " + std::to_string(kFormatVersion) +
+         ": build the artifact again");
   }
   if (file.size() < length) {
     Fail("is truncated: it has " + std::to_string(file.size()) + " of the " +

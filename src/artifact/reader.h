@@ -30,6 +30,7 @@ class Reader {
   }
 
   uint32_t U32() { return static_cast<uint32_t>(Number(4)); }
+  int32_t I32() { return static_cast<int32_t>(U32()); }
   uint64_t U64() { return Number(8); }
   std::string Text() { return std::string(Raw(U32())); }
 

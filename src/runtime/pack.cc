@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
+
+#include "fold.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -99,9 +102,26 @@ void CopyRuns(const int8_t* from, uint64_t from_step, uint64_t count, uint64_t b
   for (uint64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, bytes);
 }
 
+// The dense array of an NCHW port, [N][C][H * W], as [N][H * W][C].
+std::vector<int8_t> Interleaved(const TensorPort& port, const int8_t* dense) {
+  const uint64_t channels = port.dims[1], pixels = port.dims[2] * port.dims[3];
+  const uint64_t image = channels * pixels;
+  std::vector<int8_t> pixel_by_pixel(port.dims[0] * image);
+  for (uint64_t n = 0; n < port.dims[0]; ++n) {
+    TransposeSimply(dense + n * image, pixels, channels, pixels, pixel_by_pixel.data() + n * image,
+                    channels);
+  }
+  return pixel_by_pixel;
+}
+
 }  // namespace
 
 void Pack(const TensorPort& port, uint32_t block, const int8_t* dense, int8_t* blocked) {
+  if (!(port.fold == Fold())) {
+    const bool planes = port.layout == Layout::kNCHW;
+    PackFolded(port, block, planes ? Interleaved(port, dense).data() : dense, blocked);
+    return;
+  }
   ForEachBlock(port, block, [=](const BlockView& view) {
     const int8_t* from = dense + view.dense;
     int8_t* to = blocked + view.blocked;

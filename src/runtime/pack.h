@@ -8,10 +8,11 @@
 
 namespace zebra {
 
-// Write the dense array of `port` as [N][ceil(C / block)][H][W][block]; padding lanes become 0.
+// Write the dense array of `port`, folded, as [N][ceil(C / block)][H][W][block]; padding lanes
+// become 0.
 void Pack(const TensorPort& port, uint32_t block, const int8_t* dense, int8_t* blocked);
 
-// The reverse; padding lanes are ignored.
+// The reverse, for a port without a fold; padding lanes are ignored.
 void Unpack(const TensorPort& port, uint32_t block, const int8_t* blocked, int8_t* dense);
 
 }  // namespace zebra

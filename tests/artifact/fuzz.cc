@@ -1,14 +1,16 @@
 // artifact_fuzz SAMPLE COUNT: damages the sample artifact COUNT times, seals each copy with a
-// sound checksum and reads it. Every copy must be read or refused with an ArtifactError; the
-// sanitizers see everything else.
+// sound checksum, reads it and packs its inputs. Every copy must be read or refused with an
+// ArtifactError; the sanitizers see everything else.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "container.h"
+#include "pack.h"
 #include "zebra/artifact.h"
 
 namespace {
@@ -27,6 +29,19 @@ std::string Damaged(std::string file, std::mt19937* random) {
   return file;
 }
 
+// Packs every input that is not too big to try, each from an array of just its size.
+void PackInputs(const zebra::Artifact& artifact) {
+  constexpr uint64_t kMost = 1 << 20;
+  if (artifact.program.dram_bytes > kMost) return;
+  std::vector<int8_t> dram(artifact.program.dram_bytes);
+  for (const zebra::TensorPort& port : artifact.inputs) {
+    const auto& [n, c, h, w] = port.dims;
+    if (n * c * h * w > kMost) continue;
+    const std::vector<int8_t> dense(n * c * h * w);
+    zebra::Pack(port, artifact.sizes.block, dense.data(), dram.data() + port.address);
+  }
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -36,13 +51,15 @@ int main(int count, char** arguments) {
   }
   std::ifstream stream(arguments[1], std::ios::binary);
   const std::string sample((std::istreambuf_iterator<char>(stream)), {});
-  zebra::Artifact sound(sample);
+  const zebra::Artifact sound(sample);
+  PackInputs(sound);
   std::mt19937 random(1);
   int refused = 0;
   const int copies = std::atoi(arguments[2]);
   for (int i = 0; i < copies; ++i) {
     try {
       zebra::Artifact artifact(Damaged(sample, &random));
+      PackInputs(artifact);
     } catch (const zebra::ArtifactError&) {
       ++refused;
     }

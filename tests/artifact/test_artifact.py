@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +15,21 @@ from tests.support.artifacts import (
     BROKEN_FOR_PYTHON,
     copy_artifact,
     damaged_copies,
+    folded_artifact,
     with_input,
 )
 
-from zebra.artifact import Artifact
+from zebra.artifact import Artifact, container
+from zebra.artifact.format import write_sections
 from zebra.codegen.compiled import Compiled, TensorPort
 from zebra.errors import ArtifactError
 from zebra.isa.program import Span
+from zebra.schedule.fold import Fold
 
 
-def test_bytes_and_back() -> None:
-    artifact = copy_artifact()
+@pytest.mark.parametrize("make", [copy_artifact, folded_artifact])
+def test_bytes_and_back(make: Callable[[], Artifact]) -> None:
+    artifact = make()
     assert Artifact.from_bytes(artifact.to_bytes()) == artifact
 
 
@@ -65,8 +70,9 @@ def test_any_ports_survive(
     assert Artifact.from_bytes(artifact.to_bytes()) == artifact
 
 
-def test_every_random_damage_is_an_artifact_error() -> None:
-    for what, data in damaged_copies(copy_artifact().to_bytes(), 1000, seed=1):
+@pytest.mark.parametrize("make", [copy_artifact, folded_artifact])
+def test_every_random_damage_is_an_artifact_error(make: Callable[[], Artifact]) -> None:
+    for what, data in damaged_copies(make().to_bytes(), 1000, seed=1):
         with pytest.raises(ArtifactError):
             Artifact.from_bytes(data, what)
 
@@ -90,6 +96,17 @@ def test_contradictory_ports_are_refused_when_read_and_written(kind: str) -> Non
     with pytest.raises(ArtifactError) as caught:
         Artifact(sample.config, replace(sample.compiled, inputs=(port,))).to_bytes()
     assert text in str(caught.value)
+
+
+def test_a_folded_output_is_refused_when_read_and_written() -> None:
+    text = r"tensor y is an output and has a fold; only inputs are folded"
+    sample = copy_artifact()
+    (port,) = sample.compiled.outputs
+    compiled = replace(sample.compiled, outputs=(replace(port, fold=Fold(step=(1, 2))),))
+    with pytest.raises(ArtifactError, match=text):
+        Artifact(sample.config, compiled).to_bytes()
+    with pytest.raises(ArtifactError, match=text):
+        Artifact.from_bytes(container.pack(write_sections(sample.config, compiled)))
 
 
 def test_an_unknown_layout_is_refused_when_written() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,13 +13,16 @@ from tests.support.artifacts import (
     BROKEN,
     copy_artifact,
     damaged_copies,
+    folded_artifact,
     resealed_copies,
     with_input,
 )
 
-from zebra.artifact import Artifact
+from zebra.artifact import Artifact, container
+from zebra.artifact.format import write_sections
 from zebra.errors import ArtifactError
 from zebra.plugin.codegen import runtime_module
+from zebra.schedule.fold import Fold
 
 
 def test_a_sound_artifact_is_taken_as_it_is() -> None:
@@ -40,11 +44,13 @@ def accepted(read: Callable[[bytes], object], data: bytes) -> bool:
     return True
 
 
-def test_what_python_takes_the_native_reader_takes() -> None:
+@pytest.mark.parametrize("make", [copy_artifact, folded_artifact])
+def test_what_python_takes_the_native_reader_takes(make: Callable[[], Artifact]) -> None:
     """Damage under a sound checksum; Python also reads CONF, HASH and META and refuses more."""
+    data = make().to_bytes()
     verdicts = Counter(
-        (accepted(Artifact.from_bytes, data), accepted(partial(runtime_module, "copy"), data))
-        for data in resealed_copies(copy_artifact().to_bytes(), 2000, seed=3)
+        (accepted(Artifact.from_bytes, copy), accepted(partial(runtime_module, "copy"), copy))
+        for copy in resealed_copies(data, 2000, seed=3)
     )
     assert verdicts[True, False] == 0
     assert verdicts[True, True] > 100
@@ -65,3 +71,11 @@ def test_contradictory_ports(kind: str) -> None:
     with pytest.raises(ArtifactError) as caught:
         runtime_module("copy", with_input(port))
     assert text in str(caught.value)
+
+
+def test_a_folded_output() -> None:
+    sample = copy_artifact()
+    (port,) = sample.compiled.outputs
+    compiled = replace(sample.compiled, outputs=(replace(port, fold=Fold(step=(1, 2))),))
+    with pytest.raises(ArtifactError, match="tensor y is an output and has a fold"):
+        runtime_module("copy", container.pack(write_sections(sample.config, compiled)))

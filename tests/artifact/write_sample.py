@@ -1,9 +1,9 @@
-"""Write the sample artifact to the file named on the command line, for fuzz.cc."""
+"""Write a sample artifact with a folded input to the file on the command line, for fuzz.cc."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.support.artifacts import copy_artifact
+from tests.support.artifacts import folded_artifact
 
-copy_artifact().save(sys.argv[1])
+folded_artifact().save(sys.argv[1])

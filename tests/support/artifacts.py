@@ -7,21 +7,53 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from zebra.artifact import Artifact, container
 from zebra.artifact.format import write_sections
+from zebra.artifact.rules import packed_bytes
 from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
-from zebra.hw import find_config
+from zebra.hw import HwConfig, find_config
 from zebra.isa.codec import encode_program
 from zebra.isa.insns import DmaLevel, Engine, Load, Store
 from zebra.isa.program import Program, Span
+from zebra.schedule.fold import Fold
+from zebra.schedule.views import Dims
+
+FOLD = Fold((2, 3), (2, 1), (1, 1), (1, 1, 0, 1), -3)
 
 
 def copy_artifact(config: str = "zebra", name: str = "copy") -> Artifact:
     """A program that copies [1, 3, 1, 2] through ACT; its output is seen as NHWC."""
     hw = find_config(config)
-    size = 2 * hw.block
-    loops = (DmaLevel(2, hw.block, 1),)
+    source = TensorPort("x", (1, 3, 1, 2), "NCHW", (1, 3, 1, 2), 16)
+    target = TensorPort("y", (1, 1, 2, 3), "NHWC", (1, 3, 1, 2), 16 + 2 * hw.block)
+    return _copying(hw, name, source, target)
+
+
+def folded_artifact(
+    dims: Dims = (1, 2, 4, 5),
+    fold: Fold = FOLD,
+    layout: str = "NHWC",
+    hw: HwConfig | None = None,
+) -> Artifact:
+    """A program whose output is its input, of ``dims``, folded: [N, taps * C, H', W']."""
+    hw = hw or find_config("zebra")
+    n, c, h, w = dims
+    shape = (n, h, w, c) if layout == "NHWC" else dims
+    source = TensorPort("x", shape, layout, dims, 16, fold)
+    target = TensorPort(
+        "y", source.packed, "NCHW", source.packed, 16 + packed_bytes(source, hw.block)
+    )
+    return _copying(hw, "folded", source, target)
+
+
+def _copying(hw: HwConfig, name: str, source: TensorPort, target: TensorPort) -> Artifact:
+    """A program that copies the bytes of ``source`` to ``target``, behind 16 constant bytes."""
+    size = packed_bytes(source, hw.block)
+    vectors = size // hw.block
+    assert vectors <= hw.act_entries, "the copy goes through ACT at once"
+    loops = (DmaLevel(vectors, hw.block, 1),)
     code = encode_program(
         [
             Load(dram=16, lanes=hw.block, loops=loops, signal=1 << Engine.STORE),
@@ -36,8 +68,8 @@ def copy_artifact(config: str = "zebra", name: str = "copy") -> Artifact:
             name,
             program,
             bytes(range(16)),
-            (TensorPort("x", (1, 3, 1, 2), "NCHW", (1, 3, 1, 2), 16),),
-            (TensorPort("y", (1, 1, 2, 3), "NHWC", (1, 3, 1, 2), 16 + size),),
+            (source,),
+            (target,),
             (LayerSpan("copy", "nn.identity", 0, 2),),
         ),
     )
@@ -57,7 +89,7 @@ def damaged_copies(data: bytes, count: int, seed: int) -> Iterator[tuple[str, by
         yield f"bit {bit} flipped", bytes(broken)
 
 
-def sealed(body: bytes, version: int = 1) -> bytes:
+def sealed(body: bytes, version: int = container.FORMAT_VERSION) -> bytes:
     """A file with ``body`` for its sections and a header that fits it."""
     checked = struct.pack("<Q", 24 + len(body)) + body
     return b"ZEBRAART" + struct.pack("<II", version, zlib.crc32(checked)) + checked
@@ -101,7 +133,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "bad-magic": (lambda: b"\x7fELF" * 20, "is not a Zebra artifact"),
     "one-byte-short": (_cut, "is truncated: it has"),
     "one-byte-long": (lambda: sample_file() + b"\0", "header promises"),
-    "future-version": (lambda: sealed(b"", version=2), "version 2, from a newer Zebra"),
+    "future-version": (lambda: sealed(b"", version=3), "version 3, from a newer Zebra"),
+    "past-version": (lambda: sealed(b"", version=1), "version 1, from an older Zebra"),
     "version-zero": (lambda: sealed(b"", version=0), "never existed"),
     "checksum": (lambda: _cut() + b"\xff", "corrupt: its checksum"),
     "missing": (lambda: sample_file(container.TAGS[:-1]), "has no section CNST"),
@@ -153,6 +186,12 @@ BROKEN_FOR_PYTHON: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 """Files whose fault is in a section that only Python reads."""
 
+
+def _folded(**changes: Any) -> TensorPort:
+    """The sample's input with a fold."""
+    return TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 16, Fold(**changes))
+
+
 BAD_PORTS: dict[str, tuple[TensorPort, str]] = {
     "shape": (TensorPort("x", (7,), "NCHW", (1, 3, 1, 2), 16), "cannot become"),
     "nhwc": (TensorPort("x", (1, 3, 1, 2), "NHWC", (1, 3, 1, 2), 16), "cannot become"),
@@ -161,9 +200,28 @@ BAD_PORTS: dict[str, tuple[TensorPort, str]] = {
     "far-away": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 2**64 - 8), "outside the arena"),
     "overflow": (
         TensorPort("x", (2**32, 2**32), "NCHW", (2**32, 2**16, 2**16, 1), 16),
-        "outside the arena",
+        "more than 4294967296 elements",
     ),
     "empty": (TensorPort("x", (0,), "NCHW", (1, 0, 1, 2), 16), "tensor x has"),
+    "no-taps": (_folded(taps=(0, 1)), "at least 1"),
+    "negative-taps": (_folded(taps=(-3, -1)), "at least 1"),
+    "no-step": (_folded(step=(1, 0)), "at least 1"),
+    "no-dilation": (_folded(dilation=(0, 1)), "at least 1"),
+    "pad-value": (_folded(pad_value=128), "which is not an int8"),
+    "cropped-away": (_folded(pads=(-1, 0, 0, 0)), "leaves no pixel"),
+    "taps-beyond": (_folded(taps=(1, 3)), "leaves no pixel"),
+    "far-taps": (_folded(taps=(2**31 - 1, 1), dilation=(2**31 - 1, 1)), "leaves no pixel"),
+    "many-taps": (
+        _folded(taps=(2**31 - 1, 2**31 - 1), pads=(2**31 - 1, 2**31 - 1, 0, 0)),
+        "outside the arena",
+    ),
+    "many-pixels": (_folded(pads=(2**31 - 1, 2**31 - 1, 2**31 - 1, 0)), "outside the arena"),
+    "hidden-elements": (
+        TensorPort(
+            "x", (2**20, 2**20), "NCHW", (1, 1, 2**20, 2**20), 16, Fold(step=(2**20, 2**20))
+        ),
+        "more than 4294967296 elements",
+    ),
     "rank": (TensorPort("x", (1,) * 9, "NCHW", (1, 1, 1, 1), 16), "tensor x has"),
 }
 """Ports that contradict the sample's program: the port, and what the refusal says."""

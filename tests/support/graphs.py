@@ -33,6 +33,20 @@ def random_config(rng: np.random.Generator) -> HwConfig:
     return HwConfig.from_mapping("random", {**BASE, **values})
 
 
+def config_of(block_log: int, rows_log: int = 0, **changes: int) -> HwConfig:
+    """A configuration with blocks of 2**block_log lanes and small memories."""
+    sizes = {
+        "LOG_BATCH": rows_log,
+        "LOG_BLOCK": block_log,
+        "LOG_ACT_BUFF_SIZE": 13,
+        "LOG_WGT_BUFF_SIZE": 14,
+        "LOG_ACC_BUFF_SIZE": 13,
+        "LOG_PAR_BUFF_SIZE": 12,
+        "LOG_TAB_BUFF_SIZE": 8,
+    }
+    return HwConfig.from_mapping("small", {**BASE, **sizes, **changes})
+
+
 class GraphBuilder:
     """Grows a random Graph node by node; every value stays available as an operand."""
 

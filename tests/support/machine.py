@@ -19,8 +19,8 @@ def run_golden(
     dram = np.zeros(compiled.program.dram_bytes, np.uint8)
     dram[: len(compiled.constants)] = np.frombuffer(compiled.constants, np.uint8)
     for port in compiled.inputs:
-        packed = pack_activation(inputs[port.name], config.block).reshape(-1).view(np.uint8)
-        dram[port.address : port.address + packed.size] = packed
+        packed = pack_activation(port.fold.apply(inputs[port.name]), config.block)
+        dram[port.address : port.address + packed.size] = packed.reshape(-1).view(np.uint8)
     execute(compiled.program, config, dram)
     outputs = {}
     for port in compiled.outputs:

@@ -10,7 +10,7 @@ from zebra.artifact.stream import Reader, Writer
 from zebra.errors import ArtifactError
 
 MAGIC = b"ZEBRAART"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TAGS = ("CONF", "HASH", "HWSZ", "META", "PORT", "DRAM", "CODE", "CNST")
 
 _HEADER = struct.Struct("<8sIIQ")
@@ -59,9 +59,12 @@ def _check_header(data: bytes, origin: str) -> None:
             f"{origin} has format version {version}, from a newer Zebra; this one reads "
             f"version {FORMAT_VERSION}: update Zebra or build the artifact again"
         )
-    if version != FORMAT_VERSION:
+    if version == 0:
+        raise ArtifactError(f"{origin} has format version 0, which never existed; build it again")
+    if version < FORMAT_VERSION:
         raise ArtifactError(
-            f"{origin} has format version {version}, which never existed; build it again"
+            f"{origin} has format version {version}, from an older Zebra; this one reads "
+            f"version {FORMAT_VERSION}: build the artifact again"
         )
     if len(data) < length:
         raise ArtifactError(

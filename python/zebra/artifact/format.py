@@ -1,7 +1,8 @@
 """The payload of each section of an artifact, to bytes and back.
 
 PORT: u32 inputs, u32 outputs, then the ports in calling order: string name,
-u32 layout (0 NCHW, 1 NHWC), u32 rank, u64 shape[rank], u64 dims[4], u64 address.
+u32 layout (0 NCHW, 1 NHWC), u32 rank, u64 shape[rank], u64 dims[4], u64 address,
+then its fold: i32 taps[2], step[2], dilation[2], pads[4], pad value.
 DRAM: u64 dram_bytes, u64 constant_bytes, u32 inputs, u32 outputs, then the
 spans: u64 start, u64 size.
 """
@@ -18,6 +19,7 @@ from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
 from zebra.errors import ArtifactError, ConfigError
 from zebra.hw import HwConfig
 from zebra.isa.program import Program, Span
+from zebra.schedule.fold import Fold
 from zebra.version import VERSION
 
 LAYOUTS = ("NCHW", "NHWC")
@@ -112,6 +114,8 @@ def _write_ports(compiled: Compiled) -> bytes:
         writer.text(port.name)
         writer.u32(LAYOUTS.index(port.layout), len(port.shape))
         writer.u64(*port.shape, *port.dims, port.address)
+        fold = port.fold
+        writer.i32(*fold.taps, *fold.step, *fold.dilation, *fold.pads, fold.pad_value)
     return writer.bytes()
 
 
@@ -132,7 +136,20 @@ def _read_port(reader: Reader) -> TensorPort:
         )
     shape = reader.u64(rank)
     n, c, h, w, address = reader.u64(5)
-    return TensorPort(name, shape, LAYOUTS[layout], (n, c, h, w), address)
+    return TensorPort(name, shape, LAYOUTS[layout], (n, c, h, w), address, _read_fold(reader))
+
+
+def _read_fold(reader: Reader) -> Fold:
+    rows, columns, down, right = reader.i32(4)
+    row_dilation, column_dilation = reader.i32(2)
+    top, left, below, behind, pad_value = reader.i32(5)
+    return Fold(
+        (rows, columns),
+        (down, right),
+        (row_dilation, column_dilation),
+        (top, left, below, behind),
+        pad_value,
+    )
 
 
 def _write_dram(program: Program) -> bytes:

@@ -12,6 +12,8 @@ from zebra.errors import ArtifactError
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.isa.program import Program
+from zebra.numerics import INT8_MAX, INT8_MIN
+from zebra.schedule.fold import NO_FOLD
 
 MAX_DRAM_BYTES = 1 << 32
 """A DRAM address has 32 bits."""
@@ -19,8 +21,8 @@ MAX_RANK = 8
 
 
 def packed_bytes(port: TensorPort, block: int) -> int:
-    """DRAM bytes of the blocked value [N][ceil(C / block)][H][W][block]."""
-    n, c, h, w = port.dims
+    """DRAM bytes of the folded, blocked value [N][ceil(C / block)][H][W][block]."""
+    n, c, h, w = port.packed
     return n * -(-c // block) * h * w * block
 
 
@@ -50,6 +52,12 @@ def check(config: HwConfig, compiled: Compiled, origin: str) -> None:
             )
     for port in compiled.inputs + compiled.outputs:
         _check_port(port, program, config.block, origin)
+    for port in compiled.outputs:
+        if port.fold != NO_FOLD:
+            raise ArtifactError(
+                f"{origin}: tensor {port.name} is an output and has a fold; only inputs are "
+                "folded; build it again"
+            )
 
 
 def _check_port(port: TensorPort, program: Program, block: int, origin: str) -> None:
@@ -58,6 +66,11 @@ def _check_port(port: TensorPort, program: Program, block: int, origin: str) -> 
         raise ArtifactError(
             f"{origin}: tensor {port.name} has shape {port.shape} and dims {port.dims}; at most "
             f"{MAX_RANK} axes of at least 1 are possible"
+        )
+    if math.prod(port.dims) > MAX_DRAM_BYTES:
+        raise ArtifactError(
+            f"{origin}: tensor {port.name} has dims {port.dims}, more than {MAX_DRAM_BYTES} "
+            "elements; build it again"
         )
     if port.layout == "NHWC":
         fits = port.shape == (n, h, w, c)
@@ -68,9 +81,29 @@ def _check_port(port: TensorPort, program: Program, block: int, origin: str) -> 
             f"{origin}: tensor {port.name} of shape {port.shape} ({port.layout}) cannot become "
             f"dims {port.dims}; build it again"
         )
+    _check_fold(port, origin)
     stop = port.address + packed_bytes(port, block)
     if port.address < program.constant_bytes or stop > program.dram_bytes:
         raise ArtifactError(
             f"{origin}: tensor {port.name} at {port.address}..{stop} lies outside the arena "
             f"{program.constant_bytes}..{program.dram_bytes}; build it again"
+        )
+
+
+def _check_fold(port: TensorPort, origin: str) -> None:
+    fold = port.fold
+    if min(*fold.taps, *fold.step, *fold.dilation) < 1:
+        raise ArtifactError(
+            f"{origin}: tensor {port.name} has a fold of taps {fold.taps}, step {fold.step} and "
+            f"dilation {fold.dilation}; each must be at least 1; build it again"
+        )
+    if not INT8_MIN <= fold.pad_value <= INT8_MAX:
+        raise ArtifactError(
+            f"{origin}: tensor {port.name} has a fold with pad value {fold.pad_value}, which is "
+            "not an int8; build it again"
+        )
+    if min(port.packed) < 1:
+        raise ArtifactError(
+            f"{origin}: tensor {port.name} has a fold that leaves no pixel of dims {port.dims}; "
+            "build it again"
         )

@@ -17,6 +17,10 @@ class Writer:
         """Append unsigned 32-bit numbers."""
         self._parts.append(struct.pack(f"<{len(values)}I", *values))
 
+    def i32(self, *values: int) -> None:
+        """Append signed 32-bit numbers."""
+        self._parts.append(struct.pack(f"<{len(values)}i", *values))
+
     def u64(self, *values: int) -> None:
         """Append unsigned 64-bit numbers."""
         self._parts.append(struct.pack(f"<{len(values)}Q", *values))
@@ -63,6 +67,10 @@ class Reader:
     def u32(self, count: int) -> tuple[int, ...]:
         """The next ``count`` unsigned 32-bit numbers."""
         return struct.unpack(f"<{count}I", self.raw(4 * count))
+
+    def i32(self, count: int) -> tuple[int, ...]:
+        """The next ``count`` signed 32-bit numbers."""
+        return struct.unpack(f"<{count}i", self.raw(4 * count))
 
     def u64(self, count: int) -> tuple[int, ...]:
         """The next ``count`` unsigned 64-bit numbers."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zebra.isa.program import Program
+from zebra.schedule.fold import NO_FOLD, Fold
+from zebra.schedule.views import Dims
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +16,14 @@ class TensorPort:
     name: str
     shape: tuple[int, ...]
     layout: str
-    dims: tuple[int, int, int, int]
+    dims: Dims
     address: int
+    fold: Fold = NO_FOLD
+
+    @property
+    def packed(self) -> Dims:
+        """Dimensions of the value as DRAM holds it: ``dims``, folded."""
+        return self.fold.folded(self.dims)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from zebra.isa.codec import encode_program
 from zebra.isa.program import Program, Span
 from zebra.isa.verify import verify
 from zebra.schedule.cost import best_gemm_tiling
+from zebra.schedule.fold import NO_FOLD, Fold
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
@@ -89,8 +90,9 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
         first = len(emitter.stream)
         emit(emitter)
         layers.append(LayerSpan(layer.name, layer.origin, first, len(emitter.stream)))
-    inputs = _ports(schedule.graph.inputs, schedule.inputs, addresses)
-    outputs = _ports(schedule.graph.outputs, schedule.outputs, addresses)
+    graph, unfolded = schedule.graph, (NO_FOLD,) * len(schedule.outputs)
+    inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
+    outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)
     program = Program(
         encode_program(emitter.stream.finish()),
         end,
@@ -103,11 +105,22 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
 
 
 def _ports(
-    ports: tuple[Port, ...], views: tuple[View, ...], addresses: dict[str, int]
+    graph: Graph,
+    ports: tuple[Port, ...],
+    views: tuple[View, ...],
+    folds: tuple[Fold, ...],
+    addresses: dict[str, int],
 ) -> tuple[TensorPort, ...]:
     return tuple(
-        TensorPort(port.value, port.shape, port.layout, view.dims, addresses[view.buffer])
-        for port, view in zip(ports, views, strict=True)
+        TensorPort(
+            port.value,
+            port.shape,
+            port.layout,
+            graph.node(port.value).shape,
+            addresses[view.buffer],
+            fold,
+        )
+        for port, view, fold in zip(ports, views, folds, strict=True)
     )
 
 

@@ -89,7 +89,7 @@ def run_program(
 
 def _blocked(port: TensorPort, block: int) -> tuple[int, int, int, int, int]:
     """Shape [N, ceil(C / block), H, W, block] of the port's value in DRAM."""
-    n, c, h, w = port.dims
+    n, c, h, w = port.packed
     return n, -(-c // block), h, w, block
 
 
@@ -105,7 +105,8 @@ def pack_input(port: TensorPort, block: int, array: Int8s) -> npt.NDArray[np.uin
             f"of shape {port.shape}"
         )
     value = array.transpose(0, 3, 1, 2) if port.layout == "NHWC" else array.reshape(port.dims)
-    return np.ascontiguousarray(pack_activation(value, block)).reshape(-1).view(np.uint8)
+    packed = pack_activation(port.fold.apply(value), block)
+    return np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
 
 
 def unpack_output(port: TensorPort, block: int, data: npt.NDArray[np.uint8]) -> Int8s:

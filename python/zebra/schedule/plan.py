@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
 from zebra.schedule.fuse import fuse
+from zebra.schedule.fold import Fold, fold_inputs
 from zebra.schedule.layers import Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
 from zebra.schedule.place import Placement, place
@@ -22,7 +23,8 @@ class Schedule:
     """Layers in execution order with the lifetimes of the buffers they use.
 
     ``inputs`` and ``outputs`` are the views of the region's ports, in calling
-    order; ``constants`` are the buffers that hold constant tensors.
+    order; ``folds`` says how each input is folded before it lies in its view;
+    ``constants`` are the buffers that hold constant tensors.
     """
 
     graph: g.Graph
@@ -31,12 +33,14 @@ class Schedule:
     inputs: tuple[View, ...]
     outputs: tuple[View, ...]
     constants: dict[str, g.Constant]
+    folds: tuple[Fold, ...]
 
 
 def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     """Schedule ``graph`` for ``config``, layer by layer in the graph's order."""
-    placement = place(graph, config.block)
-    layers = [layer for node in graph.nodes for layer in select(node, placement.views)]
+    folded, folds = fold_inputs(graph, config)
+    placement = place(folded, config.block)
+    layers = [layer for node in folded.nodes for layer in select(node, placement.views)]
     inputs = tuple(placement.views[port.value] for port in graph.inputs)
     outputs: list[View] = []
     for index, port in enumerate(graph.outputs):
@@ -48,7 +52,9 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
         outputs.append(view)
     layers = fuse(layers, {view.buffer for view in outputs}, config)
     lifetimes = _lifetimes(layers, inputs, outputs, placement)
-    return Schedule(graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants)
+    return Schedule(
+        graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants, folds
+    )
 
 
 def _own_output(
