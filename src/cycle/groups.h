@@ -1,4 +1,4 @@
-// Level 0 on ROWS rows: how many cycles a memory needs for it.
+// Pixels on ROWS rows: how many cycles the banks of a memory need for them.
 #ifndef ZEBRA_CYCLE_GROUPS_H_
 #define ZEBRA_CYCLE_GROUPS_H_
 
@@ -10,12 +10,20 @@ namespace zebra::cycle {
 
 inline std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 
-// Cycles to access `extent` entries `stride` apart, `rows` of them per cycle, in a memory of
-// `rows` banks (address modulo rows). Stride 0 is one entry for all rows of a cycle.
-inline std::uint64_t access_cycles(std::uint64_t extent, std::uint64_t stride, std::uint64_t rows) {
-  if (stride == 0) return ceil_div(extent, rows);
-  const std::uint64_t same_bank = std::gcd(stride, rows);
-  return extent / rows * same_bank + ceil_div(extent % rows * same_bank, rows);
+// Banks of a memory; an entry lies in bank (address modulo banks).
+inline std::uint64_t act_banks(std::uint64_t rows) { return 2 * rows; }
+inline std::uint64_t acc_banks(std::uint64_t rows) { return rows; }
+
+// Cycles in which `banks` banks, one access each per cycle, serve `count` entries `stride` apart.
+// Stride 0 is one entry for all of them.
+inline std::uint64_t bank_cycles(std::uint64_t count, std::uint64_t stride, std::uint64_t banks) {
+  return stride == 0 ? 1 : ceil_div(count * std::gcd(stride, banks), banks);
+}
+
+// Cycles of `extent` iterations in groups of `rows`; cycles(n) are those of a group of n.
+template <typename Cycles>
+std::uint64_t in_groups(std::uint64_t extent, std::uint64_t rows, Cycles cycles) {
+  return extent / rows * cycles(rows) + (extent % rows == 0 ? 0 : cycles(extent % rows));
 }
 
 // Iterations of levels [first, last).

@@ -45,6 +45,19 @@ std::uint64_t hazard_cycles(const Insn& insn, std::uint64_t level0) {
   return (kAccLatency - apart) * iterations(insn.loops, reduction, n);
 }
 
+// Cycles of level 0 of GEMM or ACCUM in groups of `rows`, banks included.
+template <typename Level>
+std::uint64_t accumulation_cycles(const Level& pixels, std::uint64_t rows, const HwSizes& sizes) {
+  return in_groups(pixels.extent, rows, [&](std::uint64_t n) {
+    return std::max(bank_cycles(n, pixels.act, act_banks(sizes.rows)),
+                    bank_cycles(n, pixels.acc, acc_banks(sizes.rows)));
+  });
+}
+
+std::uint64_t banks_of(Memory memory, const HwSizes& sizes) {
+  return memory == Memory::ACT ? act_banks(sizes.rows) : acc_banks(sizes.rows);
+}
+
 // PAR vectors one iteration reads.
 std::uint64_t parameter_vectors(const isa::Post& insn) {
   if (insn.op == PostOp::SCALE) return 3;
@@ -76,8 +89,7 @@ Work work_of(const isa::Gemm& insn, const HwSizes& sizes, const DramTiming&) {
   const std::uint64_t rows = pixels.wgt == 0 ? sizes.rows : 1;
   const std::uint64_t outer = iterations(insn.loops, 1, isa::Gemm::kLevels);
   const std::uint64_t full = ceil_div(pixels.extent, rows);
-  const std::uint64_t level0 = std::max(access_cycles(pixels.extent, pixels.act, rows),
-                                        access_cycles(pixels.extent, pixels.acc, rows));
+  const std::uint64_t level0 = accumulation_cycles(pixels, rows, sizes);
   work.busy = full * outer;
   work.banks = (level0 - full) * outer;
   work.hazard = hazard_cycles(insn, level0);
@@ -93,8 +105,7 @@ Work work_of(const isa::Accum& insn, const HwSizes& sizes, const DramTiming&) {
   const std::uint64_t rows = mac && pixels.par != 0 ? 1 : sizes.rows;
   const std::uint64_t outer = iterations(insn.loops, 1, isa::Accum::kLevels);
   const std::uint64_t full = ceil_div(pixels.extent, rows);
-  const std::uint64_t level0 = std::max(access_cycles(pixels.extent, pixels.act, rows),
-                                        access_cycles(pixels.extent, pixels.acc, rows));
+  const std::uint64_t level0 = accumulation_cycles(pixels, rows, sizes);
   work.busy = full * outer;
   work.banks = (level0 - full) * outer;
   work.hazard = hazard_cycles(insn, level0);
@@ -111,14 +122,15 @@ Work work_of(const isa::Post& insn, const HwSizes& sizes, const DramTiming&) {
   const isa::PostLevel& pixels = insn.loops[0];
   const std::uint64_t rows = pixels.par == 0 ? sizes.rows : 1;
   const std::uint64_t outer = iterations(insn.loops, 1, isa::Post::kLevels);
-  const std::uint64_t groups = ceil_div(pixels.extent, rows);
   const bool a_in_act = insn.a_memory == Memory::ACT, two = insn.op != PostOp::SCALE;
-  const std::uint64_t a = access_cycles(pixels.extent, pixels.a, rows);
-  const std::uint64_t b = two ? access_cycles(pixels.extent, pixels.b, rows) : 0;
-  const std::uint64_t full =
-      groups * std::max<std::uint64_t>(passes_of(insn), a_in_act && two ? 2 : 1);
-  const std::uint64_t level0 = std::max(
-      {full, a_in_act ? a + b : std::max(a, b), access_cycles(pixels.extent, pixels.dst, rows)});
+  const std::uint64_t per_group = std::max<std::uint64_t>(passes_of(insn), a_in_act && two ? 2 : 1);
+  const std::uint64_t full = ceil_div(pixels.extent, rows) * per_group;
+  const std::uint64_t level0 = in_groups(pixels.extent, rows, [&](std::uint64_t n) {
+    const std::uint64_t a = bank_cycles(n, pixels.a, banks_of(insn.a_memory, sizes));
+    const std::uint64_t b = two ? bank_cycles(n, pixels.b, act_banks(sizes.rows)) : 0;
+    const std::uint64_t dst = bank_cycles(n, pixels.dst, banks_of(insn.dst_memory, sizes));
+    return std::max({per_group, a_in_act ? a + b : std::max(a, b), dst});
+  });
   work.busy = full * outer;
   work.banks = (level0 - full) * outer;
   work.parameters = parameter_cycles(insn, parameter_vectors(insn), level0 * outer);

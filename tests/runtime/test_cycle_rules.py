@@ -51,12 +51,13 @@ G, A, P, D = GemmLevel, AccumLevel, PostLevel, DmaLevel
         pytest.param((G(10, 1, 0, 1),), {BUSY: 3}, id="level 0 by rows"),
         pytest.param((G(10, 1, 1, 1),), {BUSY: 10}, id="weights change: one by one"),
         pytest.param((G(16, 1, 0, 1), G(9, 1, 1, 0)), {BUSY: 36}, id="times the outer levels"),
-        pytest.param((G(16, 2, 0, 1),), {BUSY: 4, BANKS: 4}, id="stride 2: half the rate"),
+        pytest.param((G(16, 2, 0, 1),), {BUSY: 4}, id="stride 2: four of eight banks"),
         pytest.param((G(16, 3, 0, 1),), {BUSY: 4}, id="stride 3: no conflict"),
-        pytest.param((G(16, 4, 0, 1),), {BUSY: 4, BANKS: 12}, id="stride 4: one bank"),
+        pytest.param((G(16, 4, 0, 1),), {BUSY: 4, BANKS: 4}, id="stride 4: two banks"),
+        pytest.param((G(16, 8, 0, 1),), {BUSY: 4, BANKS: 12}, id="stride 8: one bank"),
         pytest.param((G(16, 0, 0, 1),), {BUSY: 4}, id="one vector for all rows"),
-        pytest.param((G(18, 2, 0, 1),), {BUSY: 5, BANKS: 4}, id="last group of two: one cycle"),
-        pytest.param((G(16, 1, 0, 2),), {BUSY: 4, BANKS: 4}, id="ACC has banks too"),
+        pytest.param((G(18, 4, 0, 1),), {BUSY: 5, BANKS: 4}, id="last group of two: one cycle"),
+        pytest.param((G(16, 1, 0, 2),), {BUSY: 4, BANKS: 4}, id="ACC has half the banks"),
         pytest.param((G(8, 1, 0, 1), G(9, 1, 1, 0)), {BUSY: 18, HAZARD: 18}, id="2 cycles, not 4"),
         pytest.param(
             (G(8, 1, 0, 1), G(2, 0, 1, 8), G(9, 1, 1, 0)), {BUSY: 36}, id="two blocks: 4 cycles"
@@ -83,7 +84,7 @@ def test_gemm(loops: tuple[GemmLevel, ...], expected: dict[Spent, int]) -> None:
             AccumOp.SUM, (A(4, 1, 1, 0), A(9, 4, 0, 0)), {BUSY: 9, HAZARD: 27}, id="hazard"
         ),
         pytest.param(
-            AccumOp.MAX, (A(16, 2, 1, 0), A(3, 1, 0, 0)), {BUSY: 12, BANKS: 12}, id="stride 2"
+            AccumOp.MAX, (A(16, 4, 1, 0), A(3, 1, 0, 0)), {BUSY: 12, BANKS: 12}, id="stride 4"
         ),
         pytest.param(
             AccumOp.MAC,
@@ -120,13 +121,25 @@ ACT, ACC = Memory.ACT, Memory.ACC
         pytest.param(Post(op=MUL, a_memory=ACT), (P(16, 1, 1, 1),), (8, 0, 2), id="mul"),
         pytest.param(Post(op=MUL, wide=True), (P(16, 1, 1, 1),), (12, 0, 2), id="mul, wide"),
         pytest.param(Post(op=SCALE, dst_memory=ACC), (P(16, 1, 1),), (4, 0, 1), id="to ACC"),
-        pytest.param(Post(op=SCALE), (P(16, 2, 1),), (4, 4, 1), id="dst stride 2"),
-        pytest.param(Post(op=SCALE), (P(16, 1, 4),), (4, 12, 1), id="a stride 4"),
+        pytest.param(Post(op=SCALE), (P(16, 4, 1),), (4, 4, 1), id="dst in ACT, stride 4"),
         pytest.param(
-            Post(op=ADD, a_memory=ACT), (P(16, 1, 2, 2),), (8, 8, 2), id="both of stride 2"
+            Post(op=SCALE, dst_memory=ACC), (P(16, 4, 1),), (4, 12, 1), id="dst in ACC, stride 4"
+        ),
+        pytest.param(Post(op=SCALE), (P(16, 1, 4),), (4, 12, 1), id="a in ACC, stride 4"),
+        pytest.param(
+            Post(op=ADD, a_memory=ACT), (P(16, 1, 2, 2),), (8, 0, 2), id="both of stride 2"
         ),
         pytest.param(
-            Post(op=ADD, a_memory=ACC), (P(16, 1, 2, 1),), (4, 4, 2), id="ports of two memories"
+            Post(op=ADD, a_memory=ACT), (P(16, 1, 4, 4),), (8, 8, 2), id="both of stride 4"
+        ),
+        pytest.param(
+            Post(op=ADD, a_memory=ACT, wide=True),
+            (P(18, 4, 4, 4),),
+            (10, 8, 2),
+            id="two of the last group still need two cycles",
+        ),
+        pytest.param(
+            Post(op=ADD, a_memory=ACC), (P(16, 1, 2, 4),), (4, 4, 2), id="ports of two memories"
         ),
         pytest.param(
             Post(op=ADD, a_memory=ACC),
@@ -151,7 +164,7 @@ def test_post(post: Post, loops: tuple[PostLevel, ...], expected: tuple[int, int
 def test_fill_writes_rows_vectors_per_cycle() -> None:
     report = time([Fill(loops=(FillLevel(10, 1), FillLevel(3, 16)))])
     assert lost(report, Engine.LOAD) == {BUSY: 9}
-    report = time([Fill(loops=(FillLevel(8, 2),))])
+    report = time([Fill(loops=(FillLevel(8, 4),))])
     assert lost(report, Engine.LOAD) == {BUSY: 2, BANKS: 2}
 
 
@@ -180,7 +193,7 @@ def test_fill_writes_rows_vectors_per_cycle() -> None:
         pytest.param(Load(memory=Memory.PAR, lanes=4), 16, 1, 1, id="parameters"),
         pytest.param(Load(memory=Memory.TAB, lanes=4), 256, 4, 32, id="table"),
         pytest.param(
-            Load(lanes=4, loops=(D(16, 4, 4), D(4, 64, 1))), 256, 4, 64, id="entries of one bank"
+            Load(lanes=4, loops=(D(16, 4, 8), D(4, 64, 1))), 256, 4, 64, id="entries of one bank"
         ),
     ],
 )
@@ -241,8 +254,9 @@ def _scoreboard(gemm: Gemm, rows: int) -> int:
             accs = {base + i * gemm.loops[0].acc for i in group}
             acts = {source + i * gemm.loops[0].act for i in group}
             start = max([cycle, *(free.get(acc, 0) for acc in accs)])
-            banks = [Counter(address % width for address in used) for used in (accs, acts)]
-            cycle = start + max(max(bank.values()) for bank in banks)
+            banks = Counter(("ACC", address % rows) for address in accs)
+            banks.update(("ACT", address % (2 * rows)) for address in acts)
+            cycle = start + max(banks.values())
             free.update(dict.fromkeys(accs, start + ACC_LATENCY))
     return cycle
 
