@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <initializer_list>
 
 #include "cycle/groups.h"
 #include "cycle/rules.h"
@@ -26,12 +27,35 @@ std::uint64_t log2_of(std::uint64_t power) {
   return log;
 }
 
+// The iterations that are cut into groups of `rows`: those of the first `levels` levels.
+struct Pixels {
+  std::uint64_t rows;
+  std::size_t levels;
+  std::uint64_t extent;
+};
+
+// Level 0; or levels 0 and 1 as one sequence, if level 1 has pixels too and no bank is the worse
+// for it. `steady(level)`: on that level the rows share their weights or parameters; and they
+// write to different addresses on level 1 if `distinct`.
+template <typename Level, std::size_t N, typename Steady>
+Pixels pixels_of(const Level (&loops)[N], std::uint64_t rows, Steady steady, bool distinct,
+                 std::initializer_list<Operand> operands) {
+  if (!steady(loops[0])) return {1, 1, loops[0].extent};
+  const std::uint64_t extent = loops[0].extent;
+  const bool flat = distinct && steady(loops[1]) && 2 * extent >= rows &&
+                    std::all_of(operands.begin(), operands.end(), [&](const Operand& operand) {
+                      return operand.runs_on(extent, rows);
+                    });
+  if (!flat) return {rows, 1, extent};
+  return {rows, 2, extent * loops[1].extent};
+}
+
 // Cycles lost because an accumulator is not revisited within kAccLatency, for a nest whose
-// level 0 takes `level0` cycles.
+// pixels take `pass` cycles.
 template <typename Insn>
-std::uint64_t hazard_cycles(const Insn& insn, std::uint64_t level0) {
+std::uint64_t hazard_cycles(const Insn& insn, const Pixels& pixels, std::uint64_t pass) {
   constexpr std::size_t n = Insn::kLevels;
-  const std::uint64_t total = level0 * iterations(insn.loops, 1, n);
+  const std::uint64_t total = pass * iterations(insn.loops, pixels.levels, n);
   fsim::Footprint visited(insn.acc);
   for (const auto& level : insn.loops)
     if (level.acc != 0) visited.add(level.extent, level.acc);
@@ -40,22 +64,29 @@ std::uint64_t hazard_cycles(const Insn& insn, std::uint64_t level0) {
       innermost(insn.loops, [](const auto& level) { return level.acc == 0; });
   if (reduction == n) return 0;
   const std::uint64_t apart =
-      level0 * iterations(insn.loops, 1, std::max<std::size_t>(reduction, 1));
+      pass * iterations(insn.loops, pixels.levels, std::max(reduction, pixels.levels));
   if (apart >= kAccLatency) return 0;
   return (kAccLatency - apart) * iterations(insn.loops, reduction, n);
 }
 
-// Cycles of level 0 of GEMM or ACCUM in groups of `rows`, banks included.
-template <typename Level>
-std::uint64_t accumulation_cycles(const Level& pixels, std::uint64_t rows, const HwSizes& sizes) {
-  return in_groups(pixels.extent, rows, [&](std::uint64_t n) {
-    return std::max(bank_cycles(n, pixels.act, act_banks(sizes.rows)),
-                    bank_cycles(n, pixels.acc, acc_banks(sizes.rows)));
+// The time of a GEMM or ACCUM: its groups, their banks and the accumulators' latency.
+template <typename Insn, typename Steady>
+Work accumulation(const Insn& insn, const HwSizes& sizes, Steady steady) {
+  const auto& loops = insn.loops;
+  const Operand act = act_operand(loops[0].act, loops[1].act, sizes.rows);
+  const Operand acc = acc_operand(loops[0].acc, loops[1].acc, sizes.rows);
+  const bool distinct = loops[0].acc != 0 && loops[1].acc != 0;
+  const Pixels pixels = pixels_of(loops, sizes.rows, steady, distinct, {act, acc});
+  const std::uint64_t outer = iterations(loops, pixels.levels, Insn::kLevels);
+  const std::uint64_t full = ceil_div(pixels.extent, pixels.rows);
+  const std::uint64_t pass = in_groups(pixels.extent, pixels.rows, [&](std::uint64_t n) {
+    return std::max(act.cycles(n), acc.cycles(n));
   });
-}
-
-std::uint64_t banks_of(Memory memory, const HwSizes& sizes) {
-  return memory == Memory::ACT ? act_banks(sizes.rows) : acc_banks(sizes.rows);
+  Work work = header(insn);
+  work.busy = full * outer;
+  work.banks = (pass - full) * outer;
+  work.hazard = hazard_cycles(insn, pixels, pass);
+  return work;
 }
 
 // PAR vectors one iteration reads.
@@ -84,56 +115,48 @@ std::uint64_t passes_of(const isa::Post& insn) {
 }  // namespace
 
 Work work_of(const isa::Gemm& insn, const HwSizes& sizes, const DramTiming&) {
-  Work work = header(insn);
-  const isa::GemmLevel& pixels = insn.loops[0];
-  const std::uint64_t rows = pixels.wgt == 0 ? sizes.rows : 1;
-  const std::uint64_t outer = iterations(insn.loops, 1, isa::Gemm::kLevels);
-  const std::uint64_t full = ceil_div(pixels.extent, rows);
-  const std::uint64_t level0 = accumulation_cycles(pixels, rows, sizes);
-  work.busy = full * outer;
-  work.banks = (level0 - full) * outer;
-  work.hazard = hazard_cycles(insn, level0);
+  Work work = accumulation(insn, sizes, [](const auto& level) { return level.wgt == 0; });
   work.pipeline = kGemmPipeline + log2_of(sizes.block);
-  work.macs = pixels.extent * outer * sizes.block * sizes.block;
+  work.macs = iterations(insn.loops, 0, isa::Gemm::kLevels) * sizes.block * sizes.block;
   return work;
 }
 
 Work work_of(const isa::Accum& insn, const HwSizes& sizes, const DramTiming&) {
-  Work work = header(insn);
   const bool mac = insn.op == isa::AccumOp::MAC;
-  const isa::AccumLevel& pixels = insn.loops[0];
-  const std::uint64_t rows = mac && pixels.par != 0 ? 1 : sizes.rows;
-  const std::uint64_t outer = iterations(insn.loops, 1, isa::Accum::kLevels);
-  const std::uint64_t full = ceil_div(pixels.extent, rows);
-  const std::uint64_t level0 = accumulation_cycles(pixels, rows, sizes);
-  work.busy = full * outer;
-  work.banks = (level0 - full) * outer;
-  work.hazard = hazard_cycles(insn, level0);
-  work.parameters = mac ? parameter_cycles(insn, 1, level0 * outer) : 0;
+  Work work = accumulation(insn, sizes, [&](const auto& level) { return !mac || level.par == 0; });
+  work.parameters = mac ? parameter_cycles(insn, 1, work.busy + work.banks) : 0;
   work.pipeline = kVecPipeline;
-  work.macs = mac ? pixels.extent * outer * sizes.block : 0;
+  work.macs = mac ? iterations(insn.loops, 0, isa::Accum::kLevels) * sizes.block : 0;
   return work;
 }
 
 // One read of ACT, one of ACC and one write per bank and cycle: a second operand in ACT takes
 // another cycle.
 Work work_of(const isa::Post& insn, const HwSizes& sizes, const DramTiming&) {
-  Work work = header(insn);
-  const isa::PostLevel& pixels = insn.loops[0];
-  const std::uint64_t rows = pixels.par == 0 ? sizes.rows : 1;
-  const std::uint64_t outer = iterations(insn.loops, 1, isa::Post::kLevels);
+  const auto& loops = insn.loops;
+  const auto operand = [&](Memory memory, std::uint64_t stride, std::uint64_t next) {
+    return memory == Memory::ACT ? act_operand(stride, next, sizes.rows)
+                                 : acc_operand(stride, next, sizes.rows);
+  };
   const bool a_in_act = insn.a_memory == Memory::ACT, two = insn.op != PostOp::SCALE;
+  const Operand dst = operand(insn.dst_memory, loops[0].dst, loops[1].dst);
+  const Operand a = operand(insn.a_memory, loops[0].a, loops[1].a);
+  const Operand b = two ? operand(Memory::ACT, loops[0].b, loops[1].b) : a;
+  const bool distinct = loops[0].dst != 0 && loops[1].dst != 0;
+  const auto steady = [](const auto& level) { return level.par == 0; };
+  const Pixels pixels = pixels_of(loops, sizes.rows, steady, distinct, {dst, a, b});
+  const std::uint64_t outer = iterations(loops, pixels.levels, isa::Post::kLevels);
   const std::uint64_t per_group = std::max<std::uint64_t>(passes_of(insn), a_in_act && two ? 2 : 1);
-  const std::uint64_t full = ceil_div(pixels.extent, rows) * per_group;
-  const std::uint64_t level0 = in_groups(pixels.extent, rows, [&](std::uint64_t n) {
-    const std::uint64_t a = bank_cycles(n, pixels.a, banks_of(insn.a_memory, sizes));
-    const std::uint64_t b = two ? bank_cycles(n, pixels.b, act_banks(sizes.rows)) : 0;
-    const std::uint64_t dst = bank_cycles(n, pixels.dst, banks_of(insn.dst_memory, sizes));
-    return std::max({per_group, a_in_act ? a + b : std::max(a, b), dst});
+  const std::uint64_t full = ceil_div(pixels.extent, pixels.rows) * per_group;
+  const std::uint64_t pass = in_groups(pixels.extent, pixels.rows, [&](std::uint64_t n) {
+    const std::uint64_t from_b = two ? b.cycles(n) : 0;
+    const std::uint64_t read = a_in_act ? a.cycles(n) + from_b : std::max(a.cycles(n), from_b);
+    return std::max({per_group, read, dst.cycles(n)});
   });
+  Work work = header(insn);
   work.busy = full * outer;
-  work.banks = (level0 - full) * outer;
-  work.parameters = parameter_cycles(insn, parameter_vectors(insn), level0 * outer);
+  work.banks = (pass - full) * outer;
+  work.parameters = parameter_cycles(insn, parameter_vectors(insn), pass * outer);
   work.pipeline = kVecPipeline;
   return work;
 }
