@@ -50,6 +50,19 @@ Pixels pixels_of(const Level (&loops)[N], std::uint64_t rows, Steady steady, boo
   return {rows, 2, extent * loops[1].extent};
 }
 
+// base + sum(index * stride) over all indices, `stride` a member of the levels.
+template <typename Level, std::size_t N>
+fsim::Footprint footprint(std::uint64_t base, const Level (&loops)[N],
+                          std::uint32_t Level::* stride) {
+  fsim::Footprint result(base);
+  for (const Level& level : loops) result.add(level.extent, level.*stride);
+  return result;
+}
+
+Interval interval(const fsim::Footprint& footprint) {
+  return {footprint.first(), footprint.last()};
+}
+
 // Cycles lost because an accumulator is not revisited within kAccLatency, for a nest whose
 // pixels take `pass` cycles.
 template <typename Insn>
@@ -86,6 +99,8 @@ Work accumulation(const Insn& insn, const HwSizes& sizes, Steady steady) {
   work.busy = full * outer;
   work.banks = (pass - full) * outer;
   work.hazard = hazard_cycles(insn, pixels, pass);
+  work.accumulates = true;
+  work.adds = !insn.overwrite;
   return work;
 }
 
@@ -112,27 +127,9 @@ std::uint64_t passes_of(const isa::Post& insn) {
   return (insn.op == PostOp::MUL ? 2 : 1) + (insn.wide ? 1 : 0);
 }
 
-}  // namespace
-
-Work work_of(const isa::Gemm& insn, const HwSizes& sizes, const DramTiming&) {
-  Work work = accumulation(insn, sizes, [](const auto& level) { return level.wgt == 0; });
-  work.pipeline = kGemmPipeline + log2_of(sizes.block);
-  work.macs = iterations(insn.loops, 0, isa::Gemm::kLevels) * sizes.block * sizes.block;
-  return work;
-}
-
-Work work_of(const isa::Accum& insn, const HwSizes& sizes, const DramTiming&) {
-  const bool mac = insn.op == isa::AccumOp::MAC;
-  Work work = accumulation(insn, sizes, [&](const auto& level) { return !mac || level.par == 0; });
-  work.parameters = mac ? parameter_cycles(insn, 1, work.busy + work.banks) : 0;
-  work.pipeline = kVecPipeline;
-  work.macs = mac ? iterations(insn.loops, 0, isa::Accum::kLevels) * sizes.block : 0;
-  return work;
-}
-
-// One read of ACT, one of ACC and one write per bank and cycle: a second operand in ACT takes
-// another cycle.
-Work work_of(const isa::Post& insn, const HwSizes& sizes, const DramTiming&) {
+// The time of a POST: its groups, their banks and parameters. One read of ACT, one of ACC and one
+// write per bank and cycle: a second operand in ACT takes another cycle.
+Work post_time(const isa::Post& insn, const HwSizes& sizes) {
   const auto& loops = insn.loops;
   const auto operand = [&](Memory memory, std::uint64_t stride, std::uint64_t next) {
     return memory == Memory::ACT ? act_operand(stride, next, sizes.rows)
@@ -157,7 +154,44 @@ Work work_of(const isa::Post& insn, const HwSizes& sizes, const DramTiming&) {
   work.busy = full * outer;
   work.banks = (pass - full) * outer;
   work.parameters = parameter_cycles(insn, parameter_vectors(insn), pass * outer);
+  return work;
+}
+
+}  // namespace
+
+Work work_of(const isa::Gemm& insn, const HwSizes& sizes, const DramTiming&) {
+  Work work = accumulation(insn, sizes, [](const auto& level) { return level.wgt == 0; });
+  work.pipeline = kGemmPipeline + log2_of(sizes.block);
+  work.macs = iterations(insn.loops, 0, isa::Gemm::kLevels) * sizes.block * sizes.block;
+  return work;
+}
+
+Work work_of(const isa::Accum& insn, const HwSizes& sizes, const DramTiming&) {
+  const bool mac = insn.op == isa::AccumOp::MAC;
+  Work work = accumulation(insn, sizes, [&](const auto& level) { return !mac || level.par == 0; });
+  work.parameters = mac ? parameter_cycles(insn, 1, work.busy + work.banks) : 0;
   work.pipeline = kVecPipeline;
+  work.reads_act[0] = interval(footprint(insn.act, insn.loops, &isa::AccumLevel::act));
+  work.macs = mac ? iterations(insn.loops, 0, isa::Accum::kLevels) * sizes.block : 0;
+  return work;
+}
+
+Work work_of(const isa::Post& insn, const HwSizes& sizes, const DramTiming&) {
+  const auto& loops = insn.loops;
+  const bool a_in_act = insn.a_memory == Memory::ACT, two = insn.op != PostOp::SCALE;
+  const fsim::Footprint dst = footprint(insn.dst, loops, &isa::PostLevel::dst);
+  const Interval from_a = interval(footprint(insn.a, loops, &isa::PostLevel::a));
+  const Interval from_b = interval(footprint(insn.b, loops, &isa::PostLevel::b));
+  Work work = post_time(insn, sizes);
+  work.pipeline = kVecPipeline;
+  work.reads_acc = !a_in_act;
+  work.writes_acc = insn.dst_memory == Memory::ACC;
+  if (a_in_act) work.reads_act[0] = from_a;
+  if (two) work.reads_act[1] = from_b;
+  if (!work.writes_acc) work.writes_act = interval(dst);
+  const bool in_place = (insn.a_memory == insn.dst_memory && from_a.meets(interval(dst))) ||
+                        (two && from_b.meets(work.writes_act));
+  if (in_place && !dst.injective()) work.hazard = (work.busy + work.banks) * (kVecPipeline - 1);
   return work;
 }
 

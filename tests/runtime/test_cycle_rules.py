@@ -190,6 +190,25 @@ def test_post(post: Post, loops: tuple[PostLevel, ...], expected: tuple[int, int
     assert lost(report, Engine.VEC) == {kind: n for kind, n in wanted.items() if n}
 
 
+@pytest.mark.parametrize(
+    ("post", "loops", "hazard"),
+    [
+        pytest.param(Post(op=SCALE, a_memory=ACT), (P(8, 1, 1), P(3, 8, 8)), 0, id="once"),
+        pytest.param(Post(op=SCALE, a_memory=ACT), (P(8, 1, 1), P(3, 0, 0)), 66, id="in ACT"),
+        pytest.param(Post(op=SCALE, dst_memory=ACC), (P(8, 1, 1), P(3, 0, 0)), 66, id="in ACC"),
+        pytest.param(Post(op=ADD, a=99), (P(8, 1, 0, 1), P(3, 0, 1, 0)), 66, id="operand b"),
+        pytest.param(Post(op=SCALE, a=99), (P(8, 1, 1), P(3, 0, 8)), 0, id="not in place"),
+    ],
+)
+def test_post_in_place_again_and_again(
+    post: Post, loops: tuple[PostLevel, ...], hazard: int
+) -> None:
+    """6 groups, each 12 cycles behind the one before."""
+    report = time([replace(post, loops=loops)])
+    assert report.spent[Engine.VEC][BUSY] == 6
+    assert report.spent[Engine.VEC][HAZARD] == hazard
+
+
 def test_fill_writes_rows_vectors_per_cycle() -> None:
     report = time([Fill(loops=(FillLevel(10, 1), FillLevel(3, 16)))])
     assert lost(report, Engine.LOAD) == {BUSY: 9}
