@@ -32,9 +32,9 @@ enum class Spent : int {
   kDramBandwidth = 8,  // other requesters have the DRAM
   kRequests = 9,       // a run per cycle, an entry group per cycle: slower than the DRAM
   kBanks = 10,         // neighbouring pixels lie in one bank
-  kHazard = 11,        // the accumulator to add to is still in the pipeline
+  kHazard = 11,        // what it reads or adds to is still in the pipeline
   kParameters = 12,    // reading PAR
-  kPipeline = 13,      // filling and draining
+  kPipeline = 13,      // its last instruction is not done, and the next cannot start
   kFinished = 14,      // nothing is left to do
 };
 constexpr std::size_t kSpentKinds = 15;

@@ -1,4 +1,4 @@
-// Level 0 on ROWS rows: how many cycles a memory needs for it.
+// Pixels on ROWS rows: how many cycles the banks of a memory need for them.
 #ifndef ZEBRA_CYCLE_GROUPS_H_
 #define ZEBRA_CYCLE_GROUPS_H_
 
@@ -10,12 +10,43 @@ namespace zebra::cycle {
 
 inline std::uint64_t ceil_div(std::uint64_t a, std::uint64_t b) { return (a + b - 1) / b; }
 
-// Cycles to access `extent` entries `stride` apart, `rows` of them per cycle, in a memory of
-// `rows` banks (address modulo rows). Stride 0 is one entry for all rows of a cycle.
-inline std::uint64_t access_cycles(std::uint64_t extent, std::uint64_t stride, std::uint64_t rows) {
-  if (stride == 0) return ceil_div(extent, rows);
-  const std::uint64_t same_bank = std::gcd(stride, rows);
-  return extent / rows * same_bank + ceil_div(extent % rows * same_bank, rows);
+// One operand of the pixel levels 0 and 1, in a memory of `banks` banks (bank = address modulo
+// `banks`, a power of two) of one access per cycle each.
+struct Operand {
+  std::uint64_t stride;  // of level 0
+  std::uint64_t next;    // of level 1
+  std::uint64_t banks;
+
+  // Cycles to access `count` entries that follow each other on level 0. Stride 0 is one entry.
+  std::uint64_t cycles(std::uint64_t count) const {
+    return stride == 0 ? 1 : ceil_div(count * std::gcd(stride, banks), banks);
+  }
+
+  // Whether a group of `rows` that runs on from one pass of level 0, `extent` long, to the next
+  // finds no two entries in one bank but those that a group within level 0 would find there too:
+  // m iterations and w ends of level 0 apart. `extent` is at least rows / 2.
+  bool runs_on(std::uint64_t extent, std::uint64_t rows) const {
+    if (stride == 0 && next == 0) return true;
+    const std::uint64_t slip = next - extent * stride;  // modulo 2^64, as good as modulo banks
+    for (std::uint64_t w = 1; w <= 2; ++w)
+      for (std::uint64_t m = w == 1 ? 1 : extent + 1; m < rows; ++m)
+        if ((m * stride + w * slip) % banks == 0 && (stride == 0 || m * stride % banks != 0))
+          return false;
+    return true;
+  }
+};
+
+inline Operand act_operand(std::uint64_t stride, std::uint64_t next, std::uint64_t rows) {
+  return {stride, next, 2 * rows};
+}
+inline Operand acc_operand(std::uint64_t stride, std::uint64_t next, std::uint64_t rows) {
+  return {stride, next, rows};
+}
+
+// Cycles of `extent` iterations in groups of `rows`; cycles(n) are those of a group of n.
+template <typename Cycles>
+std::uint64_t in_groups(std::uint64_t extent, std::uint64_t rows, Cycles cycles) {
+  return extent / rows * cycles(rows) + (extent % rows == 0 ? 0 : cycles(extent % rows));
 }
 
 // Iterations of levels [first, last).

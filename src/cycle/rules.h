@@ -13,6 +13,7 @@ constexpr std::uint64_t kInFlight = 8;          // LOAD (STORE) instructions beg
 constexpr std::uint64_t kTransferPipeline = 4;  // between DRAM's beat and the scratchpad's entry
 constexpr std::uint64_t kGemmPipeline = 8;      // stages, and one more per level of the adder tree
 constexpr std::uint64_t kVecPipeline = 12;      // stages
+constexpr std::uint64_t kVecInFlight = 4;       // VEC instructions issued, not done
 constexpr std::uint64_t kAccLatency = 4;        // cycles from reading an accumulator to its next
 constexpr std::uint64_t kParVectors = 3;        // PAR vectors read per cycle
 constexpr std::uint64_t kTabBytes = 8;          // bytes of a table written per cycle

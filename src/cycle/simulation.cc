@@ -52,6 +52,7 @@ CycleTotals Simulation::run() {
     dram_.advance(next_ - now_);
     now_ = next_;
   }
+  for (Lane& lane : lanes_) account_draining(lane, kNever);
   return totals();
 }
 
@@ -151,6 +152,13 @@ void Simulation::spend_rest(Lane& lane, std::size_t index, Spent what, std::uint
   lane.free = until;
 }
 
+// The lane's time while the instructions that left its queue drain, at most until `until`.
+void Simulation::account_draining(Lane& lane, std::uint64_t until) {
+  if (lane.taken == 0) return;
+  spend_rest(lane, lane.order[lane.taken - 1], Spent::kPipeline,
+             std::min(lane.pipeline.drained(), until));
+}
+
 // The lane's time until its next instruction was in the queue with all tokens.
 void Simulation::account_waiting(Lane& lane, std::size_t index, const Arrival& token) {
   if (queued_at_[index] > lane.free) {
@@ -167,20 +175,23 @@ bool Simulation::compute(Engine engine) {
   Arrival token;
   if (!head(lane, engine, &token)) return false;
   const std::size_t index = lane.order[lane.taken];
-  if (!due(std::max({lane.free, queued_at_[index], token.time}))) return false;
-  take_head(lane, engine);
-  account_waiting(lane, index, token);
   const Work& work = works_[index];
+  const std::uint64_t entered = std::max(queued_at_[index], token.time);
+  if (!due(std::max({lane.free, entered, lane.pipeline.ready(work)}))) return false;
+  account_draining(lane, entered);
+  account_waiting(lane, index, token);
+  spend_rest(lane, index, Spent::kHazard, now_);
+  take_head(lane, engine);
   spend(index, Spent::kBusy, work.busy);
   spend(index, Spent::kBanks, work.banks);
   spend(index, Spent::kHazard, work.hazard);
   spend(index, Spent::kParameters, work.parameters);
-  spend(index, Spent::kPipeline, work.pipeline);
   records_[index].start = now_;
-  lane.free = now_ + work.busy + work.banks + work.hazard + work.parameters + work.pipeline;
-  records_[index].end = lane.free;
+  lane.free = now_ + work.busy + work.banks + work.hazard + work.parameters;
+  lane.pipeline.issue(work, now_, lane.free);
+  const std::uint64_t done = records_[index].end = lane.pipeline.drained();
   for (std::size_t taker = 0; taker < fsim::kEngines; ++taker)
-    if (work.signal >> taker & 1) tokens_.give(number(engine), taker, lane.free + kTokenLatency);
+    if (work.signal >> taker & 1) tokens_.give(number(engine), taker, done + kTokenLatency);
   --remaining_;
   return true;
 }

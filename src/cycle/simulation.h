@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cycle/dram.h"
+#include "cycle/pipeline.h"
 #include "cycle/timed_tokens.h"
 #include "cycle/work.h"
 #include "zebra/cycle.h"
@@ -30,6 +31,7 @@ class Simulation {
     std::size_t queued = 0;          // of `order`, instructions that reached the queue
     std::size_t taken = 0;           // and those that left it
     std::uint64_t free = 0;
+    Pipeline pipeline;  // of GEMM and VEC
   };
   // A LOAD or STORE that took its tokens.
   struct Begun {
@@ -59,6 +61,7 @@ class Simulation {
   void wait_for_dram();
   bool head(const Lane& lane, isa::Engine engine, Arrival* token) const;
   void take_head(Lane& lane, isa::Engine engine);
+  void account_draining(Lane& lane, std::uint64_t until);
   void account_waiting(Lane& lane, std::size_t index, const Arrival& token);
   void spend(std::size_t index, Spent what, std::uint64_t cycles);
   void spend_rest(Lane& lane, std::size_t index, Spent what, std::uint64_t until);

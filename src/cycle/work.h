@@ -2,12 +2,23 @@
 #ifndef ZEBRA_CYCLE_WORK_H_
 #define ZEBRA_CYCLE_WORK_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "zebra/cycle.h"
 #include "zebra/isa.h"
 
 namespace zebra::cycle {
+
+// Addresses [first, last]; empty unless set.
+struct Interval {
+  std::uint64_t first = 1;
+  std::uint64_t last = 0;
+
+  bool meets(const Interval& other) const {
+    return std::max(first, other.first) <= std::min(last, other.last);
+  }
+};
 
 struct Work {
   isa::Engine engine = isa::Engine::LOAD;
@@ -18,7 +29,15 @@ struct Work {
   std::uint64_t banks = 0;
   std::uint64_t hazard = 0;
   std::uint64_t parameters = 0;
-  std::uint64_t pipeline = 0;
+  std::uint64_t pipeline = 0;  // from the last group issued until it is done; not the engine's
+  // GEMM and VEC only: what instructions in one pipeline wait for. `accumulates`: GEMM and ACCUM,
+  // `adds`: those without overwrite. The rest is VEC's: of POST in ACC, of both in ACT.
+  bool accumulates = false;
+  bool adds = false;
+  bool reads_acc = false;
+  bool writes_acc = false;
+  Interval reads_act[2];
+  Interval writes_act;
   // LOAD and STORE only: `busy` is then the DRAM's time for `moved` bytes alone.
   std::uint64_t useful = 0;
   std::uint64_t moved = 0;

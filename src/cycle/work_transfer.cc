@@ -87,7 +87,9 @@ Traffic scattered(std::uint64_t base, std::uint64_t lanes, std::uint64_t stride,
 // Cycles of the scratchpad: ROWS neighbouring ACT vectors or one other entry each.
 template <typename Level, std::size_t N>
 std::uint64_t act_cycles(const Level (&loops)[N], std::uint64_t rows) {
-  return access_cycles(loops[0].extent, loops[0].sram, rows) * iterations(loops, 1, N);
+  const Operand act = act_operand(loops[0].sram, 0, rows);
+  const auto cycles = [&](std::uint64_t n) { return act.cycles(n); };
+  return in_groups(loops[0].extent, rows, cycles) * iterations(loops, 1, N);
 }
 
 std::uint64_t entry_bytes(const isa::Load& insn, std::uint64_t block) {

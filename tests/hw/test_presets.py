@@ -17,7 +17,7 @@ BRAM, ULTRA = 4 << 10, 32 << 10
 
 @dataclass(frozen=True)
 class Chip:
-    """Blocks of 4 KiB and of 32 KiB, multipliers, and int8 products of one multiplier."""
+    """Blocks of 4 KiB and of 32 KiB, multipliers, and int8 products of one multiplier; LUTs."""
 
     name: str
     bram: int
@@ -25,20 +25,35 @@ class Chip:
     dsp: int
     packed: int
     gigabytes: float
+    luts: int
 
 
 CHIPS = {
-    "pynq": Chip("XC7Z020", 140, 0, 220, 1, 2.1),
-    "ultra96": Chip("XCZU3EG", 216, 0, 360, 2, 8.53),
-    "zcu104": Chip("XCZU7EV", 312, 96, 1728, 2, 19.2),
-    "kv260": Chip("XCK26", 144, 64, 1248, 2, 19.2),
-    "u250": Chip("XCU250", 2688, 1280, 12288, 2, 76.8),
+    "pynq": Chip("XC7Z020", 140, 0, 220, 1, 2.1, 53200),
+    "ultra96": Chip("XCZU3EG", 216, 0, 360, 2, 8.53, 70560),
+    "zcu104": Chip("XCZU7EV", 312, 96, 1728, 2, 19.2, 230400),
+    "kv260": Chip("XCK26", 144, 64, 1248, 2, 19.2, 117120),
+    "u250": Chip("XCU250", 2688, 1280, 12288, 2, 76.8, 1728000),
 }
 
 
-def blocks(log_bytes: int, bytes_per_cycle: int, size: int) -> int:
-    """Blocks of ``size`` bytes and 8 bytes a cycle that hold and deliver so much."""
-    return max((1 << log_bytes) // size, bytes_per_cycle // 8, 1)
+def blocks(log_bytes: int, bytes_per_access: int, size: int, port: int = 8) -> int:
+    """Blocks of ``size`` bytes and ports of ``port`` bytes that hold and deliver so much."""
+    return max((1 << log_bytes) // size, bytes_per_access // port, 1)
+
+
+def act_port(chip: Chip) -> int:
+    """Bytes of each of two ports that both read and write."""
+    return 8 if chip.ultra else 4
+
+
+def bank_shape(banks: int, log_bytes: int, width: int, size: int, port: int) -> str:
+    """``banks`` equal banks of ``width`` bytes of whole blocks: blocks wide x deep."""
+    wide, rest = divmod(width, port)
+    deep, left = divmod((1 << log_bytes) // banks, wide * size)
+    assert min(wide, deep) >= 1
+    assert rest == left == 0
+    return f"{banks}: {wide} x {deep}"
 
 
 def memory_blocks(config: HwConfig, chip: Chip) -> dict[str, int]:
@@ -46,7 +61,7 @@ def memory_blocks(config: HwConfig, chip: Chip) -> dict[str, int]:
     lanes, large = config.rows * config.block, ULTRA if chip.ultra else BRAM
     copies = max((1 << config["LOG_TAB_BUFF_SIZE"]) // BRAM, 1)
     return {
-        "ACT": blocks(config["LOG_ACT_BUFF_SIZE"], lanes, large),
+        "ACT": blocks(config["LOG_ACT_BUFF_SIZE"], lanes, large, act_port(chip)),
         "WGT": blocks(config["LOG_WGT_BUFF_SIZE"], config.block**2, large),
         "ACC": blocks(config["LOG_ACC_BUFF_SIZE"], 4 * lanes, BRAM),
         "TAB": copies * lanes // 2,
@@ -94,6 +109,20 @@ def test_the_chip_is_large_enough(name: str) -> None:
         f"| {dsp} of {chip.dsp} | {array + vector - dsp} |"
     )
     assert row in DOCUMENT
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_banks_are_whole_blocks(name: str) -> None:
+    config, chip = find_config(name), CHIPS[name]
+    rows, width, large = config.rows, config.block, ULTRA if chip.ultra else BRAM
+    banks = 2 * rows if rows > 1 else 1
+    act = bank_shape(banks, config["LOG_ACT_BUFF_SIZE"], width, large, act_port(chip))
+    acc = bank_shape(rows, config["LOG_ACC_BUFF_SIZE"], 4 * width, BRAM, 8)
+    choice = {1: 0, 4: 1, 8: 2, 16: 4, 32: 9}
+    reads, writes = 3 * rows * choice[banks], 2 * banks * choice[rows]
+    crossbar = 8 * width * (reads + writes)
+    assert crossbar < chip.luts / 5
+    assert f"| {name} | {act} | {acc} | {crossbar} LUTs | {chip.luts} |" in DOCUMENT
 
 
 @pytest.mark.parametrize("name", CHIPS)

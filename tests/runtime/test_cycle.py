@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.support.graphs import random_config, random_graph
 from tests.support.programs import legal_program
-from tests.support.timing import config, time
+from tests.support.timing import config, gemm, load, spans, time
 
 from zebra.codegen import compile_graph
 from zebra.errors import EncodingError, OperandError, TokenError
@@ -21,7 +21,6 @@ from zebra.isa.insns import (
     Fill,
     FillLevel,
     Gemm,
-    GemmLevel,
     Insn,
     Load,
     Store,
@@ -36,24 +35,9 @@ FETCHED = 10 + 8 + 1
 TOKEN, LANDING, GEMM_PIPELINE, VEC_PIPELINE = 2, 4, 8 + 2, 12
 
 
-def load(vectors: int, **fields: int) -> Load:
-    """A LOAD of one run of ``vectors`` times 4 bytes."""
-    return Load(lanes=4, loops=(DmaLevel(vectors, 4, 1),), **fields)
-
-
 def store(vectors: int, **fields: int) -> Store:
     """A STORE of one run of ``vectors`` times 4 bytes."""
     return Store(lanes=4, loops=(DmaLevel(vectors, 4, 1),), **fields)
-
-
-def gemm(groups: int, **fields: int) -> Gemm:
-    """A GEMM of ``groups`` busy cycles."""
-    return Gemm(loops=(GemmLevel(4 * groups, 1, 0, 1),), **fields)
-
-
-def spans(report: CycleReport) -> list[tuple[int, int]]:
-    """(start, end) of every instruction."""
-    return [(entry.start, entry.end) for entry in report.timeline]
 
 
 def test_an_empty_program_takes_no_time() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -43,6 +42,7 @@ VEC_PIPELINE = 12
 ACC_LATENCY = 4
 
 G, A, P, D = GemmLevel, AccumLevel, PostLevel, DmaLevel
+TAPS = GemmLevel(9, 1, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,27 @@ G, A, P, D = GemmLevel, AccumLevel, PostLevel, DmaLevel
         pytest.param((G(10, 1, 0, 1),), {BUSY: 3}, id="level 0 by rows"),
         pytest.param((G(10, 1, 1, 1),), {BUSY: 10}, id="weights change: one by one"),
         pytest.param((G(16, 1, 0, 1), G(9, 1, 1, 0)), {BUSY: 36}, id="times the outer levels"),
-        pytest.param((G(16, 2, 0, 1),), {BUSY: 4, BANKS: 4}, id="stride 2: half the rate"),
+        pytest.param((G(16, 2, 0, 1),), {BUSY: 4}, id="stride 2: four of eight banks"),
         pytest.param((G(16, 3, 0, 1),), {BUSY: 4}, id="stride 3: no conflict"),
-        pytest.param((G(16, 4, 0, 1),), {BUSY: 4, BANKS: 12}, id="stride 4: one bank"),
+        pytest.param((G(16, 4, 0, 1),), {BUSY: 4, BANKS: 4}, id="stride 4: two banks"),
+        pytest.param((G(16, 8, 0, 1),), {BUSY: 4, BANKS: 12}, id="stride 8: one bank"),
         pytest.param((G(16, 0, 0, 1),), {BUSY: 4}, id="one vector for all rows"),
-        pytest.param((G(18, 2, 0, 1),), {BUSY: 5, BANKS: 4}, id="last group of two: one cycle"),
-        pytest.param((G(16, 1, 0, 2),), {BUSY: 4, BANKS: 4}, id="ACC has banks too"),
-        pytest.param((G(8, 1, 0, 1), G(9, 1, 1, 0)), {BUSY: 18, HAZARD: 18}, id="2 cycles, not 4"),
+        pytest.param((G(18, 4, 0, 1),), {BUSY: 5, BANKS: 4}, id="last group of two: one cycle"),
+        pytest.param((G(16, 1, 0, 2),), {BUSY: 4, BANKS: 4}, id="ACC has half the banks"),
+        pytest.param((G(6, 1, 0, 1), G(4, 8, 0, 6), TAPS), {BUSY: 54}, id="rows run on"),
+        pytest.param((G(2, 1, 0, 1), G(8, 4, 0, 2), TAPS), {BUSY: 36}, id="rows of half a group"),
+        pytest.param((G(1, 1, 0, 1), G(8, 4, 0, 1), TAPS), {BUSY: 72}, id="rows of less than half"),
+        pytest.param((G(6, 1, 0, 1), G(4, 11, 0, 6), TAPS), {BUSY: 72}, id="an ACT bank twice"),
+        pytest.param((G(6, 1, 0, 1), G(4, 6, 0, 7), TAPS), {BUSY: 72}, id="an ACC bank twice"),
+        pytest.param((G(6, 1, 0, 1), G(4, 8, 1, 6), TAPS), {BUSY: 72}, id="a tile per row"),
+        pytest.param((G(6, 2, 0, 1), G(4, 20, 0, 6), TAPS), {BUSY: 54}, id="stride 2, even rows"),
+        pytest.param(
+            (G(6, 4, 0, 1), G(4, 32, 0, 6), TAPS), {BUSY: 54, BANKS: 54}, id="stride 4 runs on"
+        ),
+        pytest.param((G(8, 1, 0, 1), TAPS), {BUSY: 18, HAZARD: 18}, id="2 cycles, not 4"),
+        pytest.param(
+            (G(6, 1, 0, 1), G(2, 8, 0, 6), TAPS), {BUSY: 27, HAZARD: 9}, id="3 cycles, not 4"
+        ),
         pytest.param(
             (G(8, 1, 0, 1), G(2, 0, 1, 8), G(9, 1, 1, 0)), {BUSY: 36}, id="two blocks: 4 cycles"
         ),
@@ -83,7 +97,7 @@ def test_gemm(loops: tuple[GemmLevel, ...], expected: dict[Spent, int]) -> None:
             AccumOp.SUM, (A(4, 1, 1, 0), A(9, 4, 0, 0)), {BUSY: 9, HAZARD: 27}, id="hazard"
         ),
         pytest.param(
-            AccumOp.MAX, (A(16, 2, 1, 0), A(3, 1, 0, 0)), {BUSY: 12, BANKS: 12}, id="stride 2"
+            AccumOp.MAX, (A(16, 4, 1, 0), A(3, 1, 0, 0)), {BUSY: 12, BANKS: 12}, id="stride 4"
         ),
         pytest.param(
             AccumOp.MAC,
@@ -95,6 +109,13 @@ def test_gemm(loops: tuple[GemmLevel, ...], expected: dict[Spent, int]) -> None:
             AccumOp.MAC, (A(16, 1, 1, 1),), {BUSY: 16, PARAMETERS: 1}, id="a tap per pixel"
         ),
         pytest.param(AccumOp.SUM, (A(16, 1, 1, 1),), {BUSY: 4}, id="taps only count for mac"),
+        pytest.param(AccumOp.MAX, (A(6, 1, 1, 0), A(4, 8, 6, 1)), {BUSY: 6}, id="rows run on"),
+        pytest.param(
+            AccumOp.MAC,
+            (A(6, 1, 1, 0), A(4, 8, 6, 1)),
+            {BUSY: 8, PARAMETERS: 1},
+            id="a tap per row",
+        ),
     ],
 )
 def test_accum(op: AccumOp, loops: tuple[AccumLevel, ...], expected: dict[Spent, int]) -> None:
@@ -120,13 +141,25 @@ ACT, ACC = Memory.ACT, Memory.ACC
         pytest.param(Post(op=MUL, a_memory=ACT), (P(16, 1, 1, 1),), (8, 0, 2), id="mul"),
         pytest.param(Post(op=MUL, wide=True), (P(16, 1, 1, 1),), (12, 0, 2), id="mul, wide"),
         pytest.param(Post(op=SCALE, dst_memory=ACC), (P(16, 1, 1),), (4, 0, 1), id="to ACC"),
-        pytest.param(Post(op=SCALE), (P(16, 2, 1),), (4, 4, 1), id="dst stride 2"),
-        pytest.param(Post(op=SCALE), (P(16, 1, 4),), (4, 12, 1), id="a stride 4"),
+        pytest.param(Post(op=SCALE), (P(16, 4, 1),), (4, 4, 1), id="dst in ACT, stride 4"),
         pytest.param(
-            Post(op=ADD, a_memory=ACT), (P(16, 1, 2, 2),), (8, 8, 2), id="both of stride 2"
+            Post(op=SCALE, dst_memory=ACC), (P(16, 4, 1),), (4, 12, 1), id="dst in ACC, stride 4"
+        ),
+        pytest.param(Post(op=SCALE), (P(16, 1, 4),), (4, 12, 1), id="a in ACC, stride 4"),
+        pytest.param(
+            Post(op=ADD, a_memory=ACT), (P(16, 1, 2, 2),), (8, 0, 2), id="both of stride 2"
         ),
         pytest.param(
-            Post(op=ADD, a_memory=ACC), (P(16, 1, 2, 1),), (4, 4, 2), id="ports of two memories"
+            Post(op=ADD, a_memory=ACT), (P(16, 1, 4, 4),), (8, 8, 2), id="both of stride 4"
+        ),
+        pytest.param(
+            Post(op=ADD, a_memory=ACT, wide=True),
+            (P(18, 4, 4, 4),),
+            (10, 8, 2),
+            id="two of the last group still need two cycles",
+        ),
+        pytest.param(
+            Post(op=ADD, a_memory=ACC), (P(16, 1, 2, 4),), (4, 4, 2), id="ports of two memories"
         ),
         pytest.param(
             Post(op=ADD, a_memory=ACC),
@@ -138,6 +171,15 @@ ACT, ACC = Memory.ACT, Memory.ACC
             Post(op=SCALE), (P(4, 1, 1, 0, 0), P(5, 4, 4, 0, 3)), (5, 0, 1), id="read in time"
         ),
         pytest.param(Post(op=SCALE), (P(6, 1, 1, 0, 3),), (6, 0, 1), id="a set per pixel"),
+        pytest.param(Post(op=SCALE), (P(6, 1, 1), P(4, 8, 6)), (6, 0, 1), id="rows run on"),
+        pytest.param(Post(op=SCALE), (P(6, 1, 1), P(4, 6, 8)), (8, 0, 1), id="ACC bank twice"),
+        pytest.param(Post(op=SCALE), (P(6, 1, 1), P(4, 0, 6)), (8, 0, 1), id="rows on each other"),
+        pytest.param(
+            Post(op=SCALE), (P(6, 1, 1, 0, 0), P(4, 6, 6, 0, 3)), (8, 0, 1), id="a set per row"
+        ),
+        pytest.param(Post(op=ADD), (P(6, 1, 1, 1), P(4, 6, 6, 0)), (6, 0, 2), id="one row for all"),
+        pytest.param(Post(op=ADD), (P(6, 1, 1, 0), P(4, 6, 6, 1)), (6, 0, 2), id="a pixel per row"),
+        pytest.param(Post(op=ADD), (P(6, 1, 1, 0), P(4, 6, 6, 8)), (8, 0, 2), id="in one bank"),
         pytest.param(Post(op=ADD), (P(6, 1, 1, 1, 6),), (6, 0, 2 + 6), id="two cycles per pixel"),
     ],
 )
@@ -148,10 +190,29 @@ def test_post(post: Post, loops: tuple[PostLevel, ...], expected: tuple[int, int
     assert lost(report, Engine.VEC) == {kind: n for kind, n in wanted.items() if n}
 
 
+@pytest.mark.parametrize(
+    ("post", "loops", "hazard"),
+    [
+        pytest.param(Post(op=SCALE, a_memory=ACT), (P(8, 1, 1), P(3, 8, 8)), 0, id="once"),
+        pytest.param(Post(op=SCALE, a_memory=ACT), (P(8, 1, 1), P(3, 0, 0)), 66, id="in ACT"),
+        pytest.param(Post(op=SCALE, dst_memory=ACC), (P(8, 1, 1), P(3, 0, 0)), 66, id="in ACC"),
+        pytest.param(Post(op=ADD, a=99), (P(8, 1, 0, 1), P(3, 0, 1, 0)), 66, id="operand b"),
+        pytest.param(Post(op=SCALE, a=99), (P(8, 1, 1), P(3, 0, 8)), 0, id="not in place"),
+    ],
+)
+def test_post_in_place_again_and_again(
+    post: Post, loops: tuple[PostLevel, ...], hazard: int
+) -> None:
+    """6 groups, each 12 cycles behind the one before."""
+    report = time([replace(post, loops=loops)])
+    assert report.spent[Engine.VEC][BUSY] == 6
+    assert report.spent[Engine.VEC][HAZARD] == hazard
+
+
 def test_fill_writes_rows_vectors_per_cycle() -> None:
     report = time([Fill(loops=(FillLevel(10, 1), FillLevel(3, 16)))])
     assert lost(report, Engine.LOAD) == {BUSY: 9}
-    report = time([Fill(loops=(FillLevel(8, 2),))])
+    report = time([Fill(loops=(FillLevel(8, 4),))])
     assert lost(report, Engine.LOAD) == {BUSY: 2, BANKS: 2}
 
 
@@ -180,7 +241,7 @@ def test_fill_writes_rows_vectors_per_cycle() -> None:
         pytest.param(Load(memory=Memory.PAR, lanes=4), 16, 1, 1, id="parameters"),
         pytest.param(Load(memory=Memory.TAB, lanes=4), 256, 4, 32, id="table"),
         pytest.param(
-            Load(lanes=4, loops=(D(16, 4, 4), D(4, 64, 1))), 256, 4, 64, id="entries of one bank"
+            Load(lanes=4, loops=(D(16, 4, 8), D(4, 64, 1))), 256, 4, 64, id="entries of one bank"
         ),
     ],
 )
@@ -226,23 +287,60 @@ def test_bursts_equal_those_counted_run_by_run(seed: int) -> None:
         assert moved == burst * _bursts(insn, burst), insn
 
 
+Pixel = tuple[int, int]
+"""The act and acc addresses of an iteration."""
+
+
+def _pixels(levels: tuple[GemmLevel, ...]) -> list[Pixel]:
+    """Every iteration's addresses relative to the first one's."""
+    result = [(0, 0)]
+    for level in reversed(levels):
+        result = [
+            (act + i * level.act, acc + i * level.acc)
+            for act, acc in result
+            for i in range(level.extent)
+        ]
+    return result
+
+
+def _beats(group: list[Pixel], level: GemmLevel, rows: int) -> int | None:
+    """Cycles of a group whose rows go in the fixed order of level 0; None if they cannot."""
+    beats = 1
+    for operand, stride, banks in ((0, level.act, 2 * rows), (1, level.acc, rows)):
+        together = banks // math.gcd(stride, banks) if stride else rows
+        beats = max(beats, -(-len(group) // together))
+        for first in range(0, len(group), together):
+            used = {pixel[operand] for pixel in group[first : first + together]}
+            if len({address % banks for address in used}) < len(used):
+                return None
+    return beats
+
+
+def _runs_on(gemm: Gemm, rows: int) -> bool:
+    """The rule, address by address: any ``rows`` iterations in a row take as long as on level 0."""
+    row, next_row = gemm.loops[:2]
+    if row.wgt or next_row.wgt or not (row.acc and next_row.acc) or 2 * row.extent < rows:
+        return False
+    endless = _pixels((row, replace(next_row, extent=3)))
+    windows = [endless[first : first + rows] for first in range(row.extent)]
+    return all(_beats(window, row, rows) is not None for window in windows)
+
+
 def _scoreboard(gemm: Gemm, rows: int) -> int:
     """Cycles of a circuit that holds back each group until its accumulators are free."""
-    extents = [level.extent for level in gemm.loops]
+    levels = 2 if _runs_on(gemm, rows) else 1
     width = rows if gemm.loops[0].wgt == 0 else 1
+    pixels, bases = _pixels(gemm.loops[:levels]), _pixels(gemm.loops[levels:])
     free: dict[int, int] = {}
     cycle = 0
-    for outer in itertools.product(*(range(extent) for extent in reversed(extents[1:]))):
-        index = outer[::-1]
-        base = sum(i * level.acc for i, level in zip(index, gemm.loops[1:], strict=True))
-        source = sum(i * level.act for i, level in zip(index, gemm.loops[1:], strict=True))
-        for first in range(0, extents[0], width):
-            group = range(first, min(first + width, extents[0]))
-            accs = {base + i * gemm.loops[0].acc for i in group}
-            acts = {source + i * gemm.loops[0].act for i in group}
-            start = max([cycle, *(free.get(acc, 0) for acc in accs)])
-            banks = [Counter(address % width for address in used) for used in (accs, acts)]
-            cycle = start + max(max(bank.values()) for bank in banks)
+    for act, acc in bases:
+        for first in range(0, len(pixels), width):
+            group = [(act + x, acc + y) for x, y in pixels[first : first + width]]
+            accs = {y for _, y in group}
+            start = max([cycle, *(free.get(address, 0) for address in accs)])
+            beats = _beats(group, gemm.loops[0], rows)
+            assert beats is not None
+            cycle = start + beats
             free.update(dict.fromkeys(accs, start + ACC_LATENCY))
     return cycle
 
@@ -254,9 +352,10 @@ def test_gemm_is_never_faster_than_a_circuit_with_a_scoreboard(seed: int) -> Non
     for _ in range(10):
         loops = [G(rng.randint(1, 12), rng.randint(0, 5), rng.choice((0, 0, 1)), rng.randint(1, 3))]
         reach = loops[0].extent * loops[0].acc
-        for _ in range(rng.randint(0, 3)):
+        for _ in range(rng.randint(1, 3)):
             acc = rng.choice((0, 0, reach, reach, 1))
-            loops.append(G(rng.randint(1, 4), rng.randint(0, 9), 1, acc))
+            act = loops[0].extent * loops[0].act + rng.randint(0, 9)
+            loops.append(G(rng.randint(1, 4), act, rng.choice((0, 1)), acc))
             reach *= loops[-1].extent
         gemm = Gemm(loops=tuple(loops))
         spent = lost(time([gemm], config(rows)), Engine.GEMM)
@@ -265,3 +364,18 @@ def test_gemm_is_never_faster_than_a_circuit_with_a_scoreboard(seed: int) -> Non
         assert exact <= taken, gemm
         if HAZARD not in spent:
             assert exact == taken, gemm
+
+
+@pytest.mark.parametrize("rows", [2, 4, 8, 16])
+def test_rows_that_run_on_are_never_slower(rows: int) -> None:
+    rng, gained = random.Random(rows), 0
+    for _ in range(100):
+        row = G(rng.randint(1, 2 * rows), rng.randint(0, 4), 0, 1)
+        next_row = G(rng.randint(2, 6), row.extent * row.act + rng.randint(0, 4), 0, row.extent)
+        together = lost(time([Gemm(loops=(row, next_row))], config(rows)), Engine.GEMM)
+        apart = lost(time([Gemm(loops=(row,))], config(rows)), Engine.GEMM)
+        saved = next_row.extent * (apart[BUSY] + apart.get(BANKS, 0))
+        saved -= together[BUSY] + together.get(BANKS, 0)
+        assert saved >= 0, (row, next_row)
+        gained += saved > 0
+    assert gained > 10

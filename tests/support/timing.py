@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zebra.hw import HwConfig
 from zebra.isa.codec import encode_program
-from zebra.isa.insns import Engine, Insn
+from zebra.isa.insns import DmaLevel, Engine, Gemm, GemmLevel, Insn, Load
 from zebra.isa.program import Program
 from zebra.runtime.cycle import CycleReport, Spent, simulate
 
@@ -43,3 +43,18 @@ def lost(report: CycleReport, engine: Engine) -> dict[Spent, int]:
         for kind, cycles in report.spent[engine].items()
         if cycles and kind not in outside
     }
+
+
+def load(vectors: int, **fields: int) -> Load:
+    """A LOAD of one run of ``vectors`` times 4 bytes."""
+    return Load(lanes=4, loops=(DmaLevel(vectors, 4, 1),), **fields)
+
+
+def gemm(groups: int, **fields: int) -> Gemm:
+    """A GEMM of ``groups`` busy cycles."""
+    return Gemm(loops=(GemmLevel(4 * groups, 1, 0, 1),), **fields)
+
+
+def spans(report: CycleReport) -> list[tuple[int, int]]:
+    """(start, end) of every instruction."""
+    return [(entry.start, entry.end) for entry in report.timeline]

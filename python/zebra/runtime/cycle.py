@@ -42,11 +42,11 @@ class Spent(enum.IntEnum):
     BANKS = 10
     """Neighbouring pixels lie in the same bank."""
     HAZARD = 11
-    """The accumulator to add to is still in the pipeline."""
+    """What it reads or adds to is still in the pipeline."""
     PARAMETERS = 12
     """Reading PAR."""
     PIPELINE = 13
-    """Filling and draining."""
+    """Its last instruction is not done, and the next cannot start."""
     FINISHED = 14
     """Nothing is left to do."""
 
