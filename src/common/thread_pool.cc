@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -14,6 +15,28 @@
 
 namespace zebra {
 namespace {
+
+// The instructions of a program come quickly one after the other: waking a thread that sleeps
+// takes longer than this, so threads look for a while before they sleep.
+constexpr std::chrono::microseconds kPatience{50};
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Look for up to kPatience until `ready()`.
+template <typename Ready>
+void look(Ready ready) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  do
+    for (int i = 0; i < 16; ++i) {
+      if (ready()) return;
+      pause();
+    }
+  while (std::chrono::steady_clock::now() < end);
+}
 
 // One parallel_for. Workers that come late find no item left and never touch `task`.
 struct Batch {
@@ -33,8 +56,10 @@ struct Batch {
   }
 
   void wait() {
+    const auto complete = [this] { return done == count; };
+    look(complete);
     std::unique_lock<std::mutex> lock(mutex);
-    all_done.wait(lock, [this] { return done == count; });
+    all_done.wait(lock, complete);
   }
 
   const std::size_t count;
@@ -42,7 +67,7 @@ struct Batch {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::condition_variable all_done;
-  std::size_t done = 0;
+  std::atomic<std::size_t> done{0};
 };
 
 class Pool {
@@ -53,6 +78,7 @@ class Pool {
       const std::lock_guard<std::mutex> lock(mutex_);
       while (workers_ < helpers && start_worker()) ++workers_;
       for (unsigned i = 0; i < std::min(helpers, workers_); ++i) queue_.push_back(batch);
+      waiting_ = queue_.size();
     }
     work_waits_.notify_all();
   }
@@ -70,10 +96,12 @@ class Pool {
 
   void serve() {
     for (;;) {
+      look([this] { return waiting_ > 0; });
       std::unique_lock<std::mutex> lock(mutex_);
       work_waits_.wait(lock, [this] { return !queue_.empty(); });
       const std::shared_ptr<Batch> batch = std::move(queue_.front());
       queue_.pop_front();
+      waiting_ = queue_.size();
       lock.unlock();
       batch->work();
     }
@@ -82,6 +110,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable work_waits_;
   std::deque<std::shared_ptr<Batch>> queue_;
+  std::atomic<std::size_t> waiting_{0};  // the queue's length, to be read without the mutex
   unsigned workers_ = 0;
 };
 

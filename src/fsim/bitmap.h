@@ -2,6 +2,7 @@
 #ifndef ZEBRA_FSIM_BITMAP_H_
 #define ZEBRA_FSIM_BITMAP_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -14,21 +15,44 @@ class Bitmap {
   explicit Bitmap(std::uint64_t bits) : words_(allocate(bits / 64 + 1)) {}
 
   void set(std::uint64_t start, std::uint64_t count) {
-    for_words(start, count, [this](std::uint64_t word, std::uint64_t mask) {
-      words_.get()[word] |= mask;
-      return true;
-    });
+    if (count == 0) return;
+    const Range range(start, count);
+    std::uint64_t* const words = words_.get();
+    if (range.first == range.last) {
+      words[range.first] |= range.head & range.tail;
+      return;
+    }
+    words[range.first] |= range.head;
+    std::fill(words + range.first + 1, words + range.last, kFull);
+    words[range.last] |= range.tail;
   }
 
   bool all(std::uint64_t start, std::uint64_t count) const {
-    return for_words(start, count, [this](std::uint64_t word, std::uint64_t mask) {
-      return (words_.get()[word] & mask) == mask;
-    });
+    if (count == 0) return true;
+    const Range range(start, count);
+    const std::uint64_t* const words = words_.get();
+    if (range.first == range.last) return (~words[range.first] & range.head & range.tail) == 0;
+    return (~words[range.first] & range.head) == 0 && (~words[range.last] & range.tail) == 0 &&
+           std::all_of(words + range.first + 1, words + range.last,
+                       [](std::uint64_t word) { return word == kFull; });
   }
 
   bool test(std::uint64_t bit) const { return words_.get()[bit / 64] >> (bit % 64) & 1; }
 
  private:
+  static constexpr std::uint64_t kFull = ~std::uint64_t{0};
+
+  // The words of at least one bit, and the bits of the first and of the last of them that are
+  // not outside.
+  struct Range {
+    Range(std::uint64_t start, std::uint64_t count)
+        : first(start / 64),
+          last((start + count - 1) / 64),
+          head(kFull << (start % 64)),
+          tail(kFull >> (63 - (start + count - 1) % 64)) {}
+    const std::uint64_t first, last, head, tail;
+  };
+
   struct Free {
     void operator()(std::uint64_t* words) const { std::free(words); }
   };
@@ -38,20 +62,6 @@ class Bitmap {
     void* memory = std::calloc(words, sizeof(std::uint64_t));
     if (memory == nullptr) throw std::bad_alloc();
     return static_cast<std::uint64_t*>(memory);
-  }
-
-  // visit(word, mask) for each word that bits [start, start + count) touch, while it is true.
-  template <typename Visit>
-  static bool for_words(std::uint64_t start, std::uint64_t count, Visit visit) {
-    while (count > 0) {
-      const std::uint64_t shift = start % 64;
-      const std::uint64_t here = count < 64 - shift ? count : 64 - shift;
-      const std::uint64_t mask = (~std::uint64_t{0} >> (64 - here)) << shift;
-      if (!visit(start / 64, mask)) return false;
-      start += here;
-      count -= here;
-    }
-    return true;
   }
 
   std::unique_ptr<std::uint64_t, Free> words_;

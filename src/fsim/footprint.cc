@@ -37,6 +37,14 @@ Footprint Footprint::merged() const {
   return result;
 }
 
+std::uint64_t Footprint::run_count() const {
+  const Footprint runs = merged();
+  std::uint64_t count = 1;
+  for (std::size_t i = 0; i < runs.count_; ++i)
+    if (i > 0 || runs.dims_[i].stride != 1) count *= runs.dims_[i].extent;
+  return count;
+}
+
 bool Footprint::injective() const {
   const Footprint ordered = sorted();
   std::uint64_t reach = 0;

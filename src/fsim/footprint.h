@@ -35,6 +35,9 @@ class Footprint {
   // Whether different indices always give different addresses (false also where unsure).
   bool injective() const;
 
+  // How many runs for_each_run visits.
+  std::uint64_t run_count() const;
+
   // visit(start, count) for runs that together are the set, while it returns true.
   template <typename Visit>
   bool for_each_run(Visit visit) const {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <vector>
+
 #include "common/thread_pool.h"
 #include "fsim/insn.h"
 #include "fsim/nest.h"
@@ -7,7 +10,9 @@ namespace {
 
 using isa::Memory;
 
-constexpr std::uint64_t kParallelLanes = 1 << 19;
+constexpr std::uint64_t kParallelLanes = 1 << 15;  // below, sharing costs more than it gives
+constexpr std::uint64_t kStepTable = 4096;
+constexpr AccumStep kOneStep = {0, 0};
 
 // Strides and offsets, in elements.
 enum : std::size_t { kAct, kAcc, kPar };
@@ -25,6 +30,8 @@ AccumRow row_at(const isa::Accum& insn, const Machine& machine, const Offsets& a
   row.op = insn.op;
   row.overwrite = insn.overwrite;
   row.block = machine.sizes.block;
+  row.steps = &kOneStep;
+  row.step_count = 1;
   row.count = 1;
   row.act = machine.act.data() + insn.act * block + at[kAct];
   row.acc = machine.acc.data() + insn.acc * block + at[kAcc];
@@ -32,32 +39,44 @@ AccumRow row_at(const isa::Accum& insn, const Machine& machine, const Offsets& a
   return row;
 }
 
-// Accumulators that are all different: the longest level is the row, every row takes its
+std::vector<AccumStep> step_table(const Nest<3>& nest, std::uint64_t first, std::uint64_t count) {
+  std::vector<AccumStep> table;
+  table.reserve(count);
+  nest.walk(first, count, [&](const Offsets& at, const std::uint64_t*) {
+    table.push_back({static_cast<std::uint32_t>(at[kAct]), static_cast<std::uint32_t>(at[kPar])});
+  });
+  return table;
+}
+
+// Accumulators that are all different: the longest level is the row, every accumulator takes its
 // reduction steps in order, and rows are independent.
 void run_rows(const isa::Accum& insn, const Machine& machine) {
   const std::uint64_t block = machine.sizes.block;
   Nest<3> outputs, steps;
   for (const isa::AccumLevel& level : insn.loops)
     (level.acc == 0 ? steps : outputs).add(level.extent, strides_of(insn, level, block));
-  const std::uint64_t work = outputs.iterations() * steps.iterations() * block;
-  const auto along = outputs.pop(outputs.longest());
-  const auto run_row = [&](const Offsets& at, const std::uint64_t*) {
-    AccumRow row = row_at(insn, machine, at);
-    row.count = along.extent;
-    row.act_stride = along.strides[kAct];
-    row.acc_stride = along.strides[kAcc];
-    row.par_stride = along.strides[kPar];
-    const AccumRow origin = row;
-    steps.walk(0, steps.iterations(), [&](const Offsets& step, const std::uint64_t*) {
-      row.act = origin.act + step[kAct];
-      row.par = origin.par + step[kPar];
-      machine.kernels.accum(row);
-      row.overwrite = false;
-    });
-  };
+  const std::uint64_t step_count = steps.iterations();
+  const std::uint64_t work = outputs.iterations() * step_count * block;
   const unsigned threads = work < kParallelLanes ? 1 : machine.threads;
-  parallel_for(outputs.iterations(), threads,
-               [&](std::size_t item) { outputs.walk(item, 1, run_row); });
+  const auto along = outputs.pop(outputs.longest());
+  bool overwrite = insn.overwrite;
+  for (std::uint64_t first = 0; first < step_count; first += kStepTable) {
+    const auto table = step_table(steps, first, std::min(kStepTable, step_count - first));
+    const auto run_row = [&](const Offsets& at, const std::uint64_t*) {
+      AccumRow row = row_at(insn, machine, at);
+      row.overwrite = overwrite;
+      row.steps = table.data();
+      row.step_count = table.size();
+      row.count = along.extent;
+      row.act_stride = along.strides[kAct];
+      row.acc_stride = along.strides[kAcc];
+      row.par_stride = along.strides[kPar];
+      machine.kernels.accum(row);
+    };
+    parallel_for(outputs.iterations(), threads,
+                 [&](std::size_t item) { outputs.walk(item, 1, run_row); });
+    overwrite = false;
+  }
 }
 
 // Any nest, one iteration after the other.

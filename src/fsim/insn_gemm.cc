@@ -10,7 +10,7 @@ namespace {
 
 using isa::Memory;
 
-constexpr std::uint64_t kParallelMacs = 1 << 22;  // below, waking a thread costs more than it gives
+constexpr std::uint64_t kParallelMacs = 1 << 20;  // below, sharing costs more than it gives
 constexpr std::size_t kStepTable = 4096;
 constexpr std::size_t kWeightBytes = 16 * 1024;  // of a group of panels, to stay in the L1 cache
 constexpr std::size_t kSlicePixels = 48;

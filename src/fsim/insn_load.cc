@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstring>
 
+#include "common/thread_pool.h"
 #include "fsim/insn.h"
 #include "fsim/nest.h"
 
@@ -12,31 +14,23 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PAR is copied as littl
 
 constexpr std::uint8_t kZero = 128;  // int8 0 as ACT holds it
 
-// DRAM bytes of one whole entry of WGT, PAR or TAB.
+constexpr std::uint64_t kParallelBytes = 1 << 14;  // below, sharing costs more than it gives
+constexpr std::uint64_t kParts = 16;
+
+// DRAM bytes of one entry.
 std::uint64_t entry_bytes(const isa::Load& insn, std::uint64_t block) {
+  if (insn.memory == Memory::ACT) return insn.lanes;
   if (insn.memory == Memory::WGT) return block * block;
   if (insn.memory == Memory::TAB) return 256;
   return insn.widen ? block : 4 * block;
 }
 
-void copy_biased(const std::uint8_t* __restrict from, std::uint8_t* __restrict to,
-                 std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i) to[i] = from[i] ^ 0x80;
-}
-
 // One ACT vector.
 void load_vector(const isa::Load& insn, std::uint64_t block, const std::uint8_t* from,
                  std::uint8_t* to) {
-  if (insn.lane_stride == 1 && insn.lanes == block) return copy_biased(from, to, block);
   if (!insn.merge) std::memset(to, kZero, block);
   for (std::uint64_t k = 0; k < insn.lanes; ++k)
     to[insn.lane + k] = from[k * insn.lane_stride] ^ 0x80;
-}
-
-// One WGT tile, from [o][i] to [i / 4][o][i % 4].
-void load_tile(std::uint64_t block, const std::uint8_t* from, std::int8_t* to) {
-  for (std::uint64_t i = 0; i < block; i += 4)
-    for (std::uint64_t o = 0; o < block; ++o, to += 4) std::memcpy(to, from + o * block + i, 4);
 }
 
 void load_entry(const isa::Load& insn, Machine& machine, std::uint64_t dram, std::uint64_t sram) {
@@ -45,7 +39,7 @@ void load_entry(const isa::Load& insn, Machine& machine, std::uint64_t dram, std
   if (insn.memory == Memory::ACT)
     return load_vector(insn, block, from, machine.act.data() + sram * block);
   if (insn.memory == Memory::WGT)
-    return load_tile(block, from, machine.wgt.data() + sram * block * block);
+    return machine.kernels.load_tile(block, from, machine.wgt.data() + sram * block * block);
   if (insn.memory == Memory::TAB) {
     std::memcpy(machine.tab.data() + sram * 256, from, 256);
     return;
@@ -93,17 +87,25 @@ Operands operands(const isa::Load& insn, const HwSizes& sizes) {
 void execute(const isa::Load& insn, Machine& machine) {
   Nest<2> nest;
   for (const isa::DmaLevel& level : insn.loops) nest.add(level.extent, {level.dram, level.sram});
-  const std::uint64_t block = machine.sizes.block;
+  const std::uint64_t block = machine.sizes.block, entries = nest.iterations();
   const bool whole = insn.memory == Memory::ACT && insn.lanes == block && insn.lane_stride == 1;
   std::uint64_t run = 1;
   if (whole && nest.depth() > 0 && nest.level(0).strides == Nest<2>::Offsets{block, 1})
     run = nest.pop(0).extent;
-  nest.walk(0, nest.iterations(), [&](const Nest<2>::Offsets& at, const std::uint64_t*) {
+  const auto load = [&](const Nest<2>::Offsets& at, const std::uint64_t*) {
     const std::uint64_t dram = insn.dram + at[0], sram = insn.sram + at[1];
+    std::uint8_t* const act = machine.act.data() + sram * block;
     if (whole)
-      copy_biased(machine.dram + dram, machine.act.data() + sram * block, run * block);
+      machine.kernels.copy_flipped(machine.dram + dram, act, run * block);
     else
       load_entry(insn, machine, dram, sram);
+  };
+  const bool independent = footprint_of(insn.sram, insn.loops, &isa::DmaLevel::sram).injective();
+  const bool large = entries * entry_bytes(insn, block) >= kParallelBytes;
+  const std::uint64_t parts = independent && large ? std::min(nest.iterations(), kParts) : 1;
+  parallel_for(parts, machine.threads, [&](std::size_t part) {
+    const std::uint64_t first = nest.iterations() * part / parts;
+    nest.walk(first, nest.iterations() * (part + 1) / parts - first, load);
   });
 }
 

@@ -8,7 +8,7 @@ namespace {
 using isa::Memory;
 using isa::PostOp;
 
-constexpr std::uint64_t kParallelLanes = 1 << 18;
+constexpr std::uint64_t kParallelLanes = 1 << 13;  // below, sharing costs more than it gives
 constexpr std::int32_t kMaxShift = 62;
 
 // Strides and offsets, in elements.

@@ -2,15 +2,6 @@
 #include "fsim/nest.h"
 
 namespace zebra::fsim {
-namespace {
-
-void copy_unbiased(const std::uint8_t* __restrict from, std::uint8_t* __restrict to,
-                   std::uint64_t count) {
-  for (std::uint64_t i = 0; i < count; ++i) to[i] = from[i] ^ 0x80;
-}
-
-}  // namespace
-
 void check_rules(const Site& site, const isa::Store& insn, const HwSizes& sizes) {
   const Status bad = Status::kOperandError;
   if (insn.lane + insn.lanes > sizes.block)
@@ -41,7 +32,7 @@ void execute(const isa::Store& insn, Machine& machine) {
     const std::uint8_t* from = machine.act.data() + (insn.sram + at[1]) * block + insn.lane;
     std::uint8_t* to = machine.dram + insn.dram + at[0];
     if (insn.lane_stride == 1)
-      copy_unbiased(from, to, run);
+      machine.kernels.copy_flipped(from, to, run);
     else
       for (std::uint64_t k = 0; k < insn.lanes; ++k) to[k * insn.lane_stride] = from[k] ^ 0x80;
   });

@@ -1,4 +1,4 @@
-// The inner loops of GEMM, ACCUM and POST, once per kind of CPU.
+// The inner loops of the instructions, once per kind of CPU.
 //
 // ACT bytes are x + 128 and WGT tiles are [i / 4][o][i % 4]; see machine.h.
 #ifndef ZEBRA_FSIM_KERNELS_H_
@@ -53,11 +53,20 @@ struct GemmTask {
   std::size_t panel_count;
 };
 
-// `count` iterations of ACCUM along one level; strides in elements.
+// Where one step of an ACCUM's reduction reads, in elements from its first step.
+struct AccumStep {
+  std::uint32_t act;
+  std::uint32_t par;
+};
+
+// `count` accumulators of ACCUM along one level, each of which takes all steps in order; strides
+// in elements. There is at least one step. With `overwrite` the first step writes.
 struct AccumRow {
   isa::AccumOp op;
   bool overwrite;
   std::uint32_t block;
+  const AccumStep* steps;
+  std::size_t step_count;
   std::size_t count;
   const std::uint8_t* act;
   std::size_t act_stride;
@@ -98,6 +107,10 @@ struct Kernels {
   void (*gemm)(const GemmTask&);
   void (*accum)(const AccumRow&);
   void (*post)(const PostMode&, const PostRow&);
+  // to[i] = from[i] ^ 0x80 for i < count: between the int8 of DRAM and what ACT holds.
+  void (*copy_flipped)(const std::uint8_t* from, std::uint8_t* to, std::size_t count);
+  // One tile from DRAM's [o][i] to WGT's [i / 4][o][i % 4].
+  void (*load_tile)(std::size_t block, const std::uint8_t* from, std::int8_t* to);
 };
 
 extern const Kernels kPortableKernels;

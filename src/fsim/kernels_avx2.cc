@@ -11,52 +11,81 @@
 namespace zebra::fsim {
 namespace {
 
-// The low halves of four int64.
-ZEBRA_TARGET inline __m128i narrow(__m256i wide) {
-  const __m256i even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-  return _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(wide, even));
-}
-
-ZEBRA_TARGET inline __m128i round_upward(__m128i x, __m128i m, __m256i shift) {
-  const __m256i one = _mm256_set1_epi64x(1), top = _mm256_set1_epi64x(INT64_MIN);
-  const __m256i half = _mm256_sllv_epi64(one, _mm256_sub_epi64(shift, one));
-  const __m256i product = _mm256_mul_epi32(_mm256_cvtepi32_epi64(x), _mm256_cvtepi32_epi64(m));
-  const __m256i sum = _mm256_add_epi64(product, half);
-  // AVX2 has no arithmetic shift of int64: shift it as unsigned, 2^63 larger.
-  return narrow(_mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(sum, top), shift),
-                                 _mm256_srlv_epi64(top, shift)));
-}
-
-ZEBRA_TARGET inline __m128i round_to_zero(__m128i x, __m128i m, __m256i shift) {
-  const __m256i magnitude = _mm256_cvtepu32_epi64(_mm_abs_epi32(x));
-  const __m256i product = _mm256_mul_epu32(magnitude, _mm256_cvtepi32_epi64(m));
-  const __m128i sign = _mm_srai_epi32(x, 31);
-  return _mm_sub_epi32(_mm_xor_si128(narrow(_mm256_srlv_epi64(product, shift)), sign), sign);
-}
-
-ZEBRA_TARGET inline __m128i requantize_four(bool truncate, __m128i x, const std::int32_t* m,
-                                            const std::int32_t* s) {
-  const __m128i multiplier = _mm_loadu_si128(reinterpret_cast<const __m128i*>(m));
-  const __m128i narrow_shift = _mm_loadu_si128(reinterpret_cast<const __m128i*>(s));
-  const __m256i shift = _mm256_cvtepi32_epi64(narrow_shift);
-  return truncate ? round_to_zero(x, multiplier, shift) : round_upward(x, multiplier, shift);
-}
-
 constexpr int kLanes = 8;
 
-template <int L>
-ZEBRA_TARGET inline void requantize(bool truncate, I32<L>& x, const std::int32_t* m,
-                                    const std::int32_t* s) {
-  if constexpr (L == 4) {
-    x = (I32<4>)requantize_four(truncate, (__m128i)x, m, s);
-  } else {
-    const auto whole = (__m256i)x;
-    const __m128i low = requantize_four(truncate, _mm256_castsi256_si128(whole), m, s);
-    const __m128i high =
-        requantize_four(truncate, _mm256_extracti128_si256(whole, 1), m + 4, s + 4);
-    x = (I32<8>)_mm256_set_m128i(high, low);
+// The multipliers, shifts and roundings of every second lane, as int64.
+struct ScalerHalf {
+  __m256i multiplier, shift, half, top;
+
+  ZEBRA_TARGET void load(__m256i m, __m256i s) {
+    const __m256i one = _mm256_set1_epi64x(1);
+    multiplier = m;
+    shift = s;
+    half = _mm256_sllv_epi64(one, _mm256_sub_epi64(s, one));
+    top = _mm256_srlv_epi64(_mm256_set1_epi64x(INT64_MIN), s);
   }
-}
+
+  // Of the int64 lanes' low halves.
+  ZEBRA_TARGET __m256i round_upward(__m256i x) const {
+    const __m256i sum = _mm256_add_epi64(_mm256_mul_epi32(x, multiplier), half);
+    // AVX2 has no arithmetic shift of int64: shift it as unsigned, 2^63 larger.
+    const __m256i shifted = _mm256_xor_si256(sum, _mm256_set1_epi64x(INT64_MIN));
+    return _mm256_sub_epi64(_mm256_srlv_epi64(shifted, shift), top);
+  }
+
+  ZEBRA_TARGET __m256i round_down(__m256i magnitude) const {
+    return _mm256_srlv_epi64(_mm256_mul_epu32(magnitude, multiplier), shift);
+  }
+};
+
+// Four lanes are handled as eight of which four are nothing.
+template <int L>
+struct Scaler {
+  ScalerHalf even, odd;
+
+  ZEBRA_TARGET void load(const std::int32_t* m, const std::int32_t* s) {
+    const __m256i low = _mm256_set1_epi64x(UINT32_MAX);
+    const __m256i multiplier = load_lanes(m), shift = load_lanes(s);
+    even.load(multiplier, _mm256_and_si256(shift, low));
+    odd.load(_mm256_srli_epi64(multiplier, 32), _mm256_srli_epi64(shift, 32));
+  }
+
+  ZEBRA_TARGET void apply(bool truncate, I32<L>& lanes) const {
+    __m256i x;
+    if constexpr (L == 4)
+      x = _mm256_zextsi128_si256((__m128i)lanes);
+    else
+      x = (__m256i)lanes;
+    x = truncate ? round_to_zero(x) : round_upward(x);
+    if constexpr (L == 4)
+      lanes = (I32<4>)_mm256_castsi256_si128(x);
+    else
+      lanes = (I32<8>)x;
+  }
+
+ private:
+  ZEBRA_TARGET static __m256i load_lanes(const std::int32_t* from) {
+    if constexpr (L == 4)
+      return _mm256_zextsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    else
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  }
+
+  ZEBRA_TARGET static __m256i join(__m256i even_lanes, __m256i odd_lanes) {
+    return _mm256_blend_epi32(even_lanes, _mm256_slli_epi64(odd_lanes, 32), 0xAA);
+  }
+
+  ZEBRA_TARGET __m256i round_upward(__m256i x) const {
+    return join(even.round_upward(x), odd.round_upward(_mm256_srli_epi64(x, 32)));
+  }
+
+  ZEBRA_TARGET __m256i round_to_zero(__m256i x) const {
+    const __m256i size = _mm256_abs_epi32(x), sign = _mm256_srai_epi32(x, 31);
+    const __m256i rounded =
+        join(even.round_down(size), odd.round_down(_mm256_srli_epi64(size, 32)));
+    return _mm256_sub_epi32(_mm256_xor_si256(rounded, sign), sign);
+  }
+};
 
 #include "fsim/lane_kernels.inc"
 
@@ -130,7 +159,7 @@ ZEBRA_TARGET void gemm(const GemmTask& task) {
 
 }  // namespace
 
-const Kernels kAvx2Kernels = {gemm, accum, post};
+const Kernels kAvx2Kernels = {gemm, accum, post, copy_flipped, load_tile};
 
 }  // namespace zebra::fsim
 

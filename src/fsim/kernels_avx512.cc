@@ -13,46 +13,76 @@
 namespace zebra::fsim {
 namespace {
 
-ZEBRA_TARGET inline __m256i round_upward(__m256i x, __m256i m, __m512i shift) {
-  const __m512i one = _mm512_set1_epi64(1);
-  const __m512i half = _mm512_sllv_epi64(one, _mm512_sub_epi64(shift, one));
-  const __m512i product = _mm512_mul_epi32(_mm512_cvtepi32_epi64(x), _mm512_cvtepi32_epi64(m));
-  return _mm512_cvtepi64_epi32(_mm512_srav_epi64(_mm512_add_epi64(product, half), shift));
-}
-
-ZEBRA_TARGET inline __m256i round_to_zero(__m256i x, __m256i m, __m512i shift) {
-  const __m512i magnitude = _mm512_cvtepu32_epi64(_mm256_abs_epi32(x));
-  const __m512i product = _mm512_mul_epu32(magnitude, _mm512_cvtepi32_epi64(m));
-  const __m256i rounded = _mm512_cvtepi64_epi32(_mm512_srlv_epi64(product, shift));
-  const __m256i sign = _mm256_srai_epi32(x, 31);
-  return _mm256_sub_epi32(_mm256_xor_si256(rounded, sign), sign);
-}
-
-ZEBRA_TARGET inline __m256i requantize_eight(bool truncate, __m256i x, const std::int32_t* m,
-                                             const std::int32_t* s, __mmask8 lanes = 255) {
-  const __m256i multiplier = _mm256_maskz_loadu_epi32(lanes, m);
-  const __m512i shift = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(lanes, s));
-  return truncate ? round_to_zero(x, multiplier, shift) : round_upward(x, multiplier, shift);
-}
-
 constexpr int kLanes = 16;
 
-template <int L>
-ZEBRA_TARGET inline void requantize(bool truncate, I32<L>& x, const std::int32_t* m,
-                                    const std::int32_t* s) {
-  if constexpr (L == 4) {
-    const __m256i wider = _mm256_zextsi128_si256((__m128i)x);
-    x = (I32<4>)_mm256_castsi256_si128(requantize_eight(truncate, wider, m, s, 15));
-  } else if constexpr (L == 8) {
-    x = (I32<8>)requantize_eight(truncate, (__m256i)x, m, s);
-  } else {
-    const auto whole = (__m512i)x;
-    const __m256i low = requantize_eight(truncate, _mm512_castsi512_si256(whole), m, s);
-    const __m256i high =
-        requantize_eight(truncate, _mm512_extracti64x4_epi64(whole, 1), m + 8, s + 8);
-    x = (I32<16>)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+// The multipliers, shifts and roundings of every second lane, as int64.
+struct ScalerHalf {
+  __m512i multiplier, shift, half;
+
+  ZEBRA_TARGET void load(__m512i m, __m512i s) {
+    const __m512i one = _mm512_set1_epi64(1);
+    multiplier = m;
+    shift = s;
+    half = _mm512_sllv_epi64(one, _mm512_sub_epi64(s, one));
   }
-}
+
+  // Of the int64 lanes' low halves.
+  ZEBRA_TARGET __m512i round_upward(__m512i x) const {
+    return _mm512_srav_epi64(_mm512_add_epi64(_mm512_mul_epi32(x, multiplier), half), shift);
+  }
+
+  ZEBRA_TARGET __m512i round_down(__m512i magnitude) const {
+    return _mm512_srlv_epi64(_mm512_mul_epu32(magnitude, multiplier), shift);
+  }
+};
+
+// Fewer than 16 lanes are handled as 16 of which some are nothing.
+template <int L>
+struct Scaler {
+  static constexpr auto kMask = static_cast<__mmask16>((1u << L) - 1);
+  ScalerHalf even, odd;
+
+  ZEBRA_TARGET void load(const std::int32_t* m, const std::int32_t* s) {
+    const __m512i low = _mm512_set1_epi64(UINT32_MAX);
+    const __m512i multiplier = _mm512_maskz_loadu_epi32(kMask, m);
+    const __m512i shift = _mm512_maskz_loadu_epi32(kMask, s);
+    even.load(multiplier, _mm512_and_si512(shift, low));
+    odd.load(_mm512_srli_epi64(multiplier, 32), _mm512_srli_epi64(shift, 32));
+  }
+
+  ZEBRA_TARGET void apply(bool truncate, I32<L>& lanes) const {
+    __m512i x;
+    if constexpr (L == 4)
+      x = _mm512_zextsi128_si512((__m128i)lanes);
+    else if constexpr (L == 8)
+      x = _mm512_zextsi256_si512((__m256i)lanes);
+    else
+      x = (__m512i)lanes;
+    x = truncate ? round_to_zero(x) : round_upward(x);
+    if constexpr (L == 4)
+      lanes = (I32<4>)_mm512_castsi512_si128(x);
+    else if constexpr (L == 8)
+      lanes = (I32<8>)_mm512_castsi512_si256(x);
+    else
+      lanes = (I32<16>)x;
+  }
+
+ private:
+  ZEBRA_TARGET static __m512i join(__m512i even_lanes, __m512i odd_lanes) {
+    return _mm512_mask_shuffle_epi32(even_lanes, 0xAAAA, odd_lanes, _MM_PERM_CCAA);
+  }
+
+  ZEBRA_TARGET __m512i round_upward(__m512i x) const {
+    return join(even.round_upward(x), odd.round_upward(_mm512_srli_epi64(x, 32)));
+  }
+
+  ZEBRA_TARGET __m512i round_to_zero(__m512i x) const {
+    const __m512i size = _mm512_abs_epi32(x), zero = _mm512_setzero_si512();
+    const __m512i rounded =
+        join(even.round_down(size), odd.round_down(_mm512_srli_epi64(size, 32)));
+    return _mm512_mask_sub_epi32(rounded, _mm512_movepi32_mask(x), zero, rounded);
+  }
+};
 
 #include "fsim/lane_kernels.inc"
 
@@ -176,7 +206,7 @@ ZEBRA_TARGET void gemm(const GemmTask& whole) {
 
 }  // namespace
 
-const Kernels kAvx512VnniKernels = {gemm, accum, post};
+const Kernels kAvx512VnniKernels = {gemm, accum, post, copy_flipped, load_tile};
 
 }  // namespace zebra::fsim
 

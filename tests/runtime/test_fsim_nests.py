@@ -249,6 +249,41 @@ def test_accum_equals_golden(log_block: int, op: AccumOp, overwrite: bool) -> No
         assert simulated(case, kernel) == expected, kernel
 
 
+@pytest.mark.parametrize("along", [False, True], ids=["from_row_to_row", "along_a_row"])
+@pytest.mark.parametrize("op", [PostOp.SCALE, PostOp.MUL], ids=lambda op: op.name)
+@pytest.mark.parametrize("log_block", [2, 3, 4, 5])
+def test_post_with_changing_parameters_equals_golden(
+    log_block: int, op: PostOp, along: bool
+) -> None:
+    config = small_config(log_block, 0, 2, 16)
+    data, block = vec_data(config), config.block
+    # Every PAR vector serves as bias, multiplier and shift of three overlapping groups.
+    words = data[256 : 256 + 24 * block].view("<i4")
+    words[:] = np.random.default_rng(log_block).integers(1, 63, words.size)
+    row = 2 if along else config.acc_entries // 4
+    loops = (PostLevel(row, 1, 1, 1, 0), PostLevel(3, row, row, row, 1))
+    post = Post(op=op, wide=True, b=3 * row, offset=3, loops=loops)
+    case = vec_program(config, [post], data)
+    expected = golden(case)
+    assert isinstance(expected[0], Counters)
+    for kernel in KERNELS:
+        assert simulated(case, kernel) == expected, kernel
+
+
+@pytest.mark.parametrize("overwrite", [False, True], ids=["add", "overwrite"])
+@pytest.mark.parametrize("op", AccumOp, ids=lambda op: op.name)
+def test_accum_over_thousands_of_steps_equals_golden(op: AccumOp, overwrite: bool) -> None:
+    config = small_config(2, 0, 2, 16)
+    levels = (AccumLevel(2, 1, 1), AccumLevel(70, 0, 0), AccumLevel(71, 1, 0))
+    pool = Accum(op=op, overwrite=overwrite, loops=levels)
+    post = Post(wide=True, loops=(PostLevel(2, 1, 1),))
+    case = vec_program(config, [pool, post], vec_data(config))
+    expected = golden(case)
+    assert isinstance(expected[0], Counters)
+    for kernel in KERNELS:
+        assert simulated(case, kernel) == expected, kernel
+
+
 def test_large_vec_nests_use_threads_and_equal_golden() -> None:
     config = config_of(16)
     acc = min(config.acc_entries, 8000)
