@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
-from zebra.schedule.fuse import fuse
 from zebra.schedule.fold import Fold, fold_inputs
+from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
 from zebra.schedule.place import Placement, place

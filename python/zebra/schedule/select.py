@@ -146,9 +146,30 @@ def window_runs(
     return runs
 
 
+def regular(windows: tuple[tuple[int, int], ...]) -> tuple[int, int, int] | None:
+    """(first start, length, stride) where windows of one length follow at one distance."""
+    start, length = windows[0]
+    stride = windows[1][0] - start if len(windows) > 1 else 1
+    expected = tuple((start + index * stride, length) for index in range(len(windows)))
+    return (start, length, stride) if windows == expected and stride >= 1 else None
+
+
 def _pool(node: g.Pool, views: Views) -> Iterator[Layer]:
-    """One padding-free window layer per pair of runs of like windows."""
+    """A maximum of regular windows pads with the least value; else a layer per run of windows.
+
+    Windows that reach over the edge are shorter, and an average divides by their area.
+    """
     x, out = views[node.inputs[0]], views[node.name]
+    rows, columns = regular(node.rows), regular(node.columns)
+    if node.kind is g.PoolKind.MAX and rows is not None and columns is not None:
+        window = Window(
+            (rows[1], columns[1]),
+            (rows[2], columns[2]),
+            pad=(-rows[0], -columns[0]),
+            pad_value=INT8_MIN,
+        )
+        yield AccumLayer(node.name, node.origin, (x,), out, AccumOp.MAX, window, node.finish)
+        return
     for row in window_runs(node.rows, x.dims[2]):
         for column in window_runs(node.columns, x.dims[3]):
             yield _pool_part(node, x, out, row, column)

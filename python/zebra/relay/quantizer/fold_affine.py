@@ -4,6 +4,7 @@ Law: gain * (w . x + b) + offset = (gain * w) . x + (gain * b + offset), per out
 channel, computed in float64. Where there is no such layer, or other consumers
 need its value too, the affine map becomes a depthwise 1x1 convolution of its
 own, which is what unfolded batch norms (DenseNet's) and per-channel slopes are.
+What normalises an input stays: it is computed in float before the quantization.
 A scalar without a layer stays: it is part of an element-wise chain.
 """
 
@@ -16,6 +17,7 @@ import tvm
 from tvm import relay
 
 from zebra.errors import QuantizationError
+from zebra.relay.quantizer.normalise import input_normalisations
 from zebra.relay.quantizer.rewriting import (
     Expr,
     FloatArray,
@@ -97,10 +99,12 @@ class Layer:
 class _Folder:
     """The pass's memory: which rewritten expressions are layers nothing else reads."""
 
+    normalisations: set[Expr]
+    """Maps of an input, which stay as they are."""
     layers: dict[Expr, Layer] = field(default_factory=dict)
 
     def rule(self, site: Site) -> Expr | None:
-        if not site.name or not is_float(site.node):
+        if not site.name or not is_float(site.node) or site.node in self.normalisations:
             return None
         node, args = site.node, site.args
         if len(args) == 2 and is_linear(site.name, node.attrs, args[1], len(shape_of(node))):
@@ -126,7 +130,7 @@ class _Folder:
 
 def fold_affine(mod: tvm.IRModule) -> tvm.IRModule:
     """Fold every per-channel affine map into a layer, or make it a depthwise one."""
-    return rewrite(mod, _Folder().rule)
+    return rewrite(mod, _Folder(input_normalisations(mod["main"].body)).rule)
 
 
 def _affine(site: Site) -> tuple[int, FloatArray, FloatArray, bool] | None:

@@ -10,6 +10,7 @@ import tvm
 from tvm import relay
 
 from zebra.relay.quantizer.fold_affine import is_linear
+from zebra.relay.quantizer.normalise import input_normalisations
 from zebra.relay.quantizer.rewriting import (
     Expr,
     channel_vector,
@@ -66,7 +67,7 @@ PASSTHROUGH = frozenset(
 def recognize(mod: tvm.IRModule) -> Network:
     """The steps of a simplified, typed, straight-line "main"."""
     body = mod["main"].body
-    reader = _Reader(count_uses(body))
+    reader = _Reader(count_uses(body), input_normalisations(body))
     for node in post_order(body):
         reader.read(node)
     reader.materialise(body)
@@ -76,8 +77,9 @@ def recognize(mod: tvm.IRModule) -> Network:
 class _Reader:
     """Reads nodes in post-order. ``steps`` keeps the order in which values were defined."""
 
-    def __init__(self, uses: Counter[Expr]) -> None:
+    def __init__(self, uses: Counter[Expr], normalisations: set[Expr]) -> None:
         self.uses = uses
+        self.normalisations = normalisations
         self.steps: dict[Expr, Step] = {}
         self.roots: dict[Expr, Expr] = {}
         """Element-wise expressions not (yet) a step -> the one value they depend on."""
@@ -89,6 +91,8 @@ class _Reader:
             self.define(Literal(node, ()))
         elif isinstance(node, relay.Var):
             self.define(Input(node, ()) if is_float(node) else Host(node, ()))
+        elif node in self.normalisations:
+            self.host(node)
         elif not isinstance(node, relay.Call) or not is_float(node):
             if not self.chained(node):
                 self.host(node)
