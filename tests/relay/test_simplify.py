@@ -77,7 +77,16 @@ def resize(method: str, mode: str, rounding: str, factor: int) -> Case:
 CASES = (
     Case("norm after conv", lambda x, w: w.batch_norm(w.conv(x, 6, 4), 4), ("nn.conv2d", "add")),
     Case("norm without centre and scale", partial_norm, ("nn.conv2d", "add")),
-    Case("norm before conv", lambda x, w: w.conv(w.batch_norm(x, 6), 6, 4), ("nn.conv2d", "add")),
+    Case(
+        "norm of the input",
+        lambda x, w: w.conv(w.batch_norm(x, 6), 6, 4),
+        ("multiply", "add", "nn.conv2d"),
+    ),
+    Case(
+        "norm before conv",
+        lambda x, w: w.conv(w.batch_norm(relay.tanh(x), 6), 6, 4),
+        ("tanh", "nn.conv2d", "add"),
+    ),
     Case("norm beside another reader", two_readers, ("nn.conv2d", "add", "tanh")),
     Case(
         "dropout and scalars",

@@ -6,13 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zebra.codegen.constants import ConstantPool, pack_taps
+from zebra.codegen.constants import ConstantPool, pack_diagonal, pack_taps
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
 from zebra.codegen.slots import Room
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
-from zebra.isa.insns import Accum, AccumLevel, AccumOp, DmaLevel, Memory, PostLevel, PostOp
+from zebra.isa.insns import (
+    Accum,
+    AccumLevel,
+    AccumOp,
+    DmaLevel,
+    Gemm,
+    GemmLevel,
+    Memory,
+    PostLevel,
+    PostOp,
+)
 from zebra.schedule.cost import best_window_tiling
 from zebra.schedule.layers import AccumLayer
 from zebra.schedule.tiling import WindowTiling
@@ -34,12 +44,18 @@ class AccumPlan:
     """The taps fit int8 and lie in DRAM as such."""
     passes: tuple[PostPlan, ...]
     """POST passes in order; all but the last stay in ACC."""
+    diagonal: int | None
+    """Address of the taps as diagonal weight tiles, for the array."""
 
 
 def plan_accum(
-    layer: AccumLayer, pool: ConstantPool, config: HwConfig, tiling: WindowTiling | None = None
+    layer: AccumLayer,
+    pool: ConstantPool,
+    config: HwConfig,
+    tiling: WindowTiling | None = None,
+    on_array: bool = False,
 ) -> AccumPlan:
-    """Choose the tiling, unless it is given, and pack the constants."""
+    """Choose the tiling, unless it is given, and pack the constants (``on_array``: for it too)."""
     channels = layer.out.dims[1]
     passes = []
     if layer.divide is not None:
@@ -63,7 +79,10 @@ def plan_accum(
             sum(plan.vectors for plan in passes),
             config,
         )
-    return AccumPlan(layer, tiling, address, widen, tuple(passes))
+    diagonal = None
+    if on_array and layer.taps is not None:
+        diagonal = pool.add(pack_diagonal(layer.taps, config.block))
+    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal)
 
 
 class AccumMaker:
@@ -89,12 +108,22 @@ class AccumMaker:
         self.taps = room.slots(Memory.PAR, taps, sets)
         self.pars = [room.slots(Memory.PAR, size, sets) for size in entries]
         self._made = 0
+        if plan.diagonal is not None:
+            tiles = tiling.blocks * tiling.kernel[0] * tiling.kernel[1]
+            self.diagonals = room.slots(Memory.WGT, tiles, 2)
 
-    def make(self, tile: Tile, target: int) -> None:
-        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
+    def make(self, tile: Tile, target: int, on_array: bool = False) -> None:
+        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns].
+
+        ``on_array``: GEMM sums the taps (all at once) instead of VEC.
+        """
         acc, _ = self.accs.get(self._made)
         self._made += 1
         window = self.layer.window
+        if on_array:
+            self._multiply(tile, acc)
+            self._finish(tile, target, acc)
+            return
         fresh = True
         for kernel_rows in steps(window.kernel[0], self.tiling.kernel[0]):
             for kernel_columns in steps(window.kernel[1], self.tiling.kernel[1]):
@@ -110,19 +139,49 @@ class AccumMaker:
         acc: int,
         fresh: bool,
     ) -> None:
-        window = self.layer.window
-        spans = (
-            window.reach(tile.rows, kernel_rows, 0),
-            window.reach(tile.columns, kernel_columns, 1),
-        )
-        source_tile = Tile(tile.n, tile.block, tile.blocks, spans[0], spans[1])
-        source, held = self.sources.get(source_tile)
-        if not held:
-            self.emitter.load_tile(self.layer.inputs[0], source_tile, source, window.pad_value)
+        source_tile, source = self._load_source(tile, kernel_rows, kernel_columns)
         par = 0
         if self.plan.taps is not None:
             par = self._load_taps(tile, kernel_rows, kernel_columns)
         self._issue(tile, source_tile, (kernel_rows[1], kernel_columns[1]), source, acc, par, fresh)
+
+    def _multiply(self, tile: Tile, acc: int) -> None:
+        """The taps as diagonal weights: each channel block reads its own input block."""
+        window, plan = self.layer.window, self.plan
+        assert plan.diagonal is not None
+        (kh, kw), taps = window.kernel, window.kernel[0] * window.kernel[1]
+        source, address = self._load_source(tile, (0, kh), (0, kw))
+        weights, held = self.diagonals.get(tile.block)
+        if not held:
+            size = self.emitter.config.block**2
+            start = plan.diagonal + tile.block * taps * size
+            level = DmaLevel(tile.blocks * taps, size, 1)
+            self.emitter.load_entries(Memory.WGT, start, weights, (level,))
+        width, columns = source.columns[1], tile.columns[1]
+        pixels = (
+            GemmLevel(columns, window.stride[1], 0, 1),
+            GemmLevel(tile.rows[1], window.stride[0] * width, 0, columns),
+        )
+        others = (
+            GemmLevel(tile.blocks, source.pixels, taps, tile.pixels),
+            GemmLevel(kw, window.dilation[1], 1, 0),
+            GemmLevel(kh, window.dilation[0] * width, kw, 0),
+        )
+        loops = pixel_nest(pixels, others)
+        self.emitter.issue(Gemm(overwrite=True, act=address, wgt=weights, acc=acc, loops=loops))
+
+    def _load_source(
+        self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]
+    ) -> tuple[Tile, int]:
+        """The input tile under ``tile`` and the taps, and its ACT address."""
+        window = self.layer.window
+        rows = window.reach(tile.rows, kernel_rows, 0)
+        columns = window.reach(tile.columns, kernel_columns, 1)
+        source = Tile(tile.n, tile.block, tile.blocks, rows, columns)
+        address, held = self.sources.get(source)
+        if not held:
+            self.emitter.load_tile(self.layer.inputs[0], source, address, window.pad_value)
+        return source, address
 
     def _load_taps(
         self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]

@@ -76,6 +76,15 @@ def pack_taps(taps: npt.NDArray[np.int32], block: int) -> npt.NDArray[np.int32]:
     return padded.reshape(-1, block, kh, kw).transpose(0, 2, 3, 1)
 
 
+def pack_diagonal(taps: npt.NDArray[np.int32], block: int) -> npt.NDArray[np.int8]:
+    """[C, KH, KW] -> weight tiles [C blocks][KH][KW][lane][lane], each tap on its diagonal."""
+    packed = pack_taps(taps, block).astype(np.int8)
+    tiles = np.zeros((*packed.shape, block), np.int8)
+    lanes = np.arange(block)
+    tiles[..., lanes, lanes] = packed
+    return tiles
+
+
 def pack_parameters(groups: list[Scale], channels: int, block: int) -> npt.NDArray[np.int32]:
     """PAR vectors [C blocks or 1][3 * groups][lane]: bias, multiplier, shift of each Scale.
 

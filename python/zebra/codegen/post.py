@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from zebra.codegen.constants import ConstantPool, needs_wide, pack_parameters
-from zebra.codegen.emitter import Emitter, merge_levels
+from zebra.codegen.emitter import Emitter, Tile, merge_levels
 from zebra.codegen.slots import Slots
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
@@ -108,4 +108,15 @@ def issue_post(
             par=par,
             loops=merge_levels(levels) or (PostLevel(),),
         )
+    )
+
+
+def post_levels(tile: Tile, plan: PostPlan) -> tuple[PostLevel, ...]:
+    """The loops over a tile [blocks][rows][columns] from A to the destination."""
+    stride = plan.vectors if plan.per_channel else 0
+    columns = tile.columns[1]
+    return (
+        PostLevel(columns, 1, 1),
+        PostLevel(tile.rows[1], columns, columns),
+        PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, stride),
     )

@@ -16,8 +16,10 @@ import numpy.typing as npt
 
 from zebra.errors import UnsupportedError
 from zebra.hw import HwConfig
+from zebra.isa.fields import WORD_BYTES
 from zebra.schedule.layers import Window
 from zebra.schedule.tiling import (
+    Before,
     GemmCandidates,
     GemmTiling,
     GemmWorkload,
@@ -25,6 +27,7 @@ from zebra.schedule.tiling import (
     PixelTiling,
     WindowTiling,
     gemm_candidates,
+    input_slots,
     pixel_tiles,
     pixel_tilings,
     window_tilings,
@@ -47,6 +50,8 @@ class GemmCost:
     gemm: FloatArray
     vec: FloatArray
     dram: FloatArray
+    turns: FloatArray
+    """How fast two slots each of ACC, results and second operands can be used in turn."""
     edges: FloatArray
     """What overlaps with nothing of this layer: first loads, last results."""
     overlaps: npt.NDArray[np.bool_]
@@ -54,8 +59,8 @@ class GemmCost:
 
     @property
     def total(self) -> FloatArray:
-        """The longest of the three where they overlap, else their sum; and the edges."""
-        busiest = np.maximum(np.maximum(self.gemm, self.vec), self.dram)
+        """The longest of them where tiles overlap, else their sum; and the edges."""
+        busiest = np.maximum(np.maximum(self.gemm, self.vec), np.maximum(self.dram, self.turns))
         return np.where(self.overlaps, busiest, self.gemm + self.vec + self.dram) + self.edges
 
 
@@ -65,13 +70,17 @@ class _Counts:
 
     pixel_tiles: FloatArray
     out_tiles: FloatArray
+    in_tiles: FloatArray
+    """Tiles of input channels."""
     steps: FloatArray
+    """Input tiles and parts of the kernel behind one output tile."""
     groups: FloatArray
 
     @classmethod
     def of(cls, work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> _Counts:
+        in_tiles = _ceil(work.in_blocks, cand.in_blocks)
         steps = (
-            _ceil(work.in_blocks, cand.in_blocks)
+            in_tiles
             * _ceil(work.kernel[0], cand.kernel_rows)
             * _ceil(work.kernel[1], cand.kernel_columns)
         )
@@ -82,7 +91,8 @@ class _Counts:
             cand.rows * _ceil(cand.columns, config.rows),
         )
         out_tiles = _ceil(work.out_blocks, cand.out_blocks)
-        return cls(pixel_tiles(work, cand).astype(np.float64), out_tiles, steps, groups)
+        count = pixel_tiles(work, cand).astype(np.float64)
+        return cls(count, out_tiles, in_tiles, steps, groups)
 
 
 def gemm_costs(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> list[GemmCost]:
@@ -99,31 +109,93 @@ def gemm_costs(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> li
     written = _row_bytes(
         cand.out_blocks * cand.rows, cand.columns, cand.columns >= work.out_size[1], config
     )
-    weights = float(work.out_blocks * work.in_blocks * taps * config.block**2 * work.passes)
-    tile_weights = cand.weights * float(config.block**2)
+    tile = float(config.block**2)
+    weights = work.out_blocks * work.in_blocks * taps * work.passes * tile
     results = written * (2 if work.after else 1)
     overlaps = _overlaps(work, config, cand)
+    made = _made(work, cand, counts)
+    fetched = WORD_BYTES * tiles * (3 * counts.steps * work.passes + (6 if work.after else 3))
+    turns = _turns(tiles, gemm / tiles, vec / tiles, written / bandwidth, work.after > 0, config)
     costs = []
     for order in Order:
         again, repeats = _repeats(work, config, cand, counts, order)
-        dram = counts.pixel_tiles * read * again + weights * repeats + tiles * results
-        maker = counts.pixel_tiles * again * _before_cycles(work, cand, counts)
+        inputs = counts.pixel_tiles * again
+        dram = inputs * read + weights * repeats + tiles * results
+        dram = dram + _before_weights(work, config, cand, inputs) + fetched
         edges = (
-            (source + tile_weights) / bandwidth / 2
-            + _before_cycles(work, cand, counts)
+            (source + cand.weights * tile) / bandwidth / 2
+            + np.maximum(made.vec, made.gemm) / counts.in_tiles
             + cand.out_blocks * counts.groups * (1 + work.after)
             + written / bandwidth
             + 2 * config["DRAM_LATENCY"]
         )
-        costs.append(GemmCost(gemm, vec + maker, dram / bandwidth, edges, overlaps))
+        costs.append(
+            GemmCost(
+                gemm + inputs * made.gemm,
+                vec + inputs * made.vec,
+                dram / bandwidth,
+                turns,
+                edges,
+                overlaps,
+            )
+        )
     return costs
 
 
-def _before_cycles(work: GemmWorkload, cand: GemmCandidates, counts: _Counts) -> FloatArray:
-    """VEC cycles to compute one input tile; zero where it is loaded."""
+def _turns(
+    tiles: FloatArray,
+    gemm: FloatArray,
+    vec: FloatArray,
+    moved: FloatArray,
+    operand: bool,
+    config: HwConfig,
+) -> FloatArray:
+    """Cycles of all tiles if only the turns of double-buffered slots counted.
+
+    A slot of ACC is taken from the multiplication's start to the requantization's
+    end, a result's from there to the end of the store, a second operand's from its
+    load to the end of the store; each step adds its pipeline or the DRAM's latency.
+    """
+    latency = config["DRAM_LATENCY"]
+    longest = np.maximum(gemm + vec + 2 * TILE_OVERHEAD, vec + moved + TILE_OVERHEAD)
+    if operand:
+        longest = np.maximum(longest, 2 * moved + vec + latency + TILE_OVERHEAD)
+    result: FloatArray = tiles * longest / 2
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Cycles that ``before`` takes to compute the inputs of one tile of pixels."""
+
+    gemm: FloatArray
+    vec: FloatArray
+
+
+def _made(work: GemmWorkload, cand: GemmCandidates, counts: _Counts) -> _Made:
     if work.before is None:
+        return _Made(np.zeros(cand.rows.shape), np.zeros(cand.rows.shape))
+    before = work.before
+    vectors = work.in_blocks * counts.groups
+    pieces = _ceil(cand.in_blocks, np.maximum(cand.chunk, 1))
+    moved = vectors * before.taps * cand.on_array / pieces
+    overhead = counts.in_tiles * pieces * TILE_OVERHEAD
+    return _Made(vectors * before.gemm + moved, vectors * before.vec - moved + overhead)
+
+
+def _before_weights(
+    work: GemmWorkload, config: HwConfig, cand: GemmCandidates, inputs: FloatArray
+) -> FloatArray:
+    """DRAM bytes of the weights that ``before`` has on the array, for the whole layer."""
+    before = work.before
+    if before is None:
         return np.zeros(cand.rows.shape)
-    return work.in_blocks * counts.groups * work.before.cycles
+    pieces = _ceil(cand.in_blocks, np.maximum(cand.chunk, 1))
+    share = np.where(cand.on_array > 0, cand.on_array / pieces, 0.0) if before.taps else 1.0
+    tiles = work.in_blocks * (before.gemm or before.taps) * share
+    stay = tiles + 2 * cand.weights <= config.wgt_entries
+    result: FloatArray = tiles * float(config.block**2) * np.where(stay, 1.0, inputs)
+    return result
 
 
 def _row_bytes(
@@ -142,29 +214,32 @@ def _row_bytes(
 def _input_bytes(
     work: GemmWorkload, config: HwConfig, cand: GemmCandidates
 ) -> tuple[FloatArray, FloatArray]:
-    """(bytes of one load, bytes for all channels and taps of one pixel tile)."""
-    height, width = cand.height, cand.width
-    if work.before is not None:
-        before = work.before
+    """(bytes of one load, bytes for all channels and taps of one tile of pixels)."""
+    height, width, size = cand.height, cand.width, work.in_size
+    blocks, whole, operands = cand.in_blocks, work.in_blocks, 1
+    before = work.before
+    if before is not None:
         height = (height - 1) * before.stride[0] + before.kernel[0]
         width = (width - 1) * before.stride[1] + before.kernel[1]
-    scale = work.before.stride if work.before is not None else (1, 1)
-    size = (work.in_size[0] * scale[0], work.in_size[1] * scale[1])
+        # At most: an image that the window's padding enlarges is smaller.
+        size = (
+            (size[0] - 1) * before.stride[0] + before.kernel[0],
+            (size[1] - 1) * before.stride[1] + before.kernel[1],
+        )
+        operands = before.operands
+        if before.in_blocks:
+            blocks, whole = np.full_like(cand.in_blocks, before.in_blocks), before.in_blocks
     height, width = np.minimum(height, size[0]), np.minimum(width, size[1])
-    plane = _row_bytes(height, width, width >= size[1], config)
-    operands = work.before.operands if work.before is not None else 1
+    plane = _row_bytes(height, width, width >= size[1], config) * operands
     parts = _ceil(work.kernel[0], cand.kernel_rows) * _ceil(work.kernel[1], cand.kernel_columns)
-    return plane * cand.in_blocks * operands, plane * work.in_blocks * operands * parts
+    return plane * blocks, plane * whole * parts
 
 
 def _overlaps(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> npt.NDArray[np.bool_]:
     areas = 3 if work.after else 2
-    alone = np.zeros(cand.rows.shape, np.bool_)
-    if work.before is not None:
-        alone = pixel_tiles(work, cand) == 1
-    inputs = np.where(alone, 1, 2)
+    inputs = input_slots(work, cand) * cand.act_in
     result: npt.NDArray[np.bool_] = (
-        (inputs * cand.act_in + areas * cand.act_out <= config.act_entries)
+        (inputs + areas * cand.act_out <= config.act_entries)
         & (2 * cand.weights <= config.wgt_entries)
         & (2 * cand.act_out <= config.acc_entries)
     )
@@ -179,25 +254,40 @@ def _repeats(
     areas = 3 if work.after else 2
     everything = cand.weights * steps * counts.out_tiles * work.passes <= config.wgt_entries
     column = cand.weights * steps * work.passes <= config.wgt_entries
-    held = cand.act_in * steps + areas * cand.act_out <= config.act_entries
     if order is Order.PIXELS_OUTER:
-        again = np.where(held, 1.0, counts.out_tiles)
-        return again, np.where(everything, 1.0, counts.pixel_tiles)
-    all_held = cand.act_in * steps * counts.pixel_tiles + areas * cand.act_out
-    holds = all_held <= config.act_entries
+        held = cand.act_in * steps + areas * cand.act_out <= config.act_entries
+        if work.before is not None:
+            held = counts.in_tiles == 1
+        return np.where(held, 1.0, counts.out_tiles), np.where(everything, 1.0, counts.pixel_tiles)
+    held = cand.act_in * steps * counts.pixel_tiles + areas * cand.act_out <= config.act_entries
     if work.before is not None:
-        holds = counts.pixel_tiles == 1
-    again = np.where(holds, 1.0, counts.out_tiles)
-    return again, np.where(column, 1.0, counts.pixel_tiles)
+        held = (counts.pixel_tiles == 1) & (counts.in_tiles == 1)
+    return np.where(held, 1.0, counts.out_tiles), np.where(column, 1.0, counts.pixel_tiles)
+
+
+def best_gemm_tiling(work: GemmWorkload, config: HwConfig) -> GemmTiling:
+    """The cheapest legal tiling; UnsupportedError if none is legal."""
+    return cheapest(work, config)[0]
 
 
 @lru_cache(maxsize=4096)
-def best_gemm_tiling(work: GemmWorkload, config: HwConfig) -> GemmTiling:
-    """The cheapest legal tiling; ties go to the first, so the choice is deterministic."""
+def cheapest(work: GemmWorkload, config: HwConfig) -> tuple[GemmTiling, float]:
+    """The cheapest legal tiling and its cycles; ties go to the first, always the same one."""
     cand = gemm_candidates(work, config)
     totals = [cost.total for cost in gemm_costs(work, config, cand)]
     order = min(Order, key=lambda o: (float(totals[o].min()), o))
-    return cand.tiling(int(np.argmin(totals[order])), order)
+    best = int(np.argmin(totals[order]))
+    return cand.tiling(best, order), float(totals[order][best])
+
+
+def before_alone(work: GemmWorkload, before: Before, config: HwConfig) -> float:
+    """Cycles of ``before`` as a layer of its own, through DRAM, if it is not a convolution."""
+    height, width = work.in_size
+    pixels = work.batch * height * width
+    vectors = work.in_blocks * -(-pixels // config.rows)
+    source = pixels * before.stride[0] * before.stride[1] * before.operands
+    moved = (source + pixels) * work.in_blocks * config.block / config["DRAM_BYTES_PER_CYCLE"]
+    return max(vectors * before.vec, moved) + 4 * config["DRAM_LATENCY"]
 
 
 def best_window_tiling(

@@ -1,9 +1,9 @@
 """Joins a convolution with the layers around it, so that what they exchange stays in ACT.
 
 Two forms: an operator of two tensors (a residual addition) behind a convolution,
-and a VEC layer (depthwise convolution, pooling, element-wise) whose result only
-a 1x1 convolution reads. Layers are joined where the values between them have no
-other reader or writer and the joined layer has a tiling that fits.
+and any layer (convolution, depthwise convolution, pooling, element-wise) whose
+result only a 1x1 convolution reads. Layers are joined where the values between them have no
+other reader or writer, the joined layer has a tiling that fits, and it pays.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 
 from zebra.errors import UnsupportedError
 from zebra.hw import HwConfig
+from zebra.schedule.cost import before_alone, cheapest
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
@@ -98,15 +99,15 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
     """VEC layers joined to the 1x1 convolution that alone reads them."""
     makers = {layer.out.buffer: layer for layer in layers if layer.out.buffer in private}
     joined: dict[str, FusedLayer] = {}
+    taken: set[str] = set()
     for layer in layers:
         gemm = layer.gemm if isinstance(layer, FusedLayer) else layer
         if not isinstance(gemm, GemmLayer) or not _pointwise(gemm):
             continue
         maker = makers.get(gemm.inputs[0].buffer)
-        if not isinstance(maker, AccumLayer | BinaryLayer | TableLayer):
+        if maker is None or maker.name in taken or not _makes(maker, gemm):
             continue
-        if maker.out != gemm.inputs[0]:
-            continue
+        assert isinstance(maker, AccumLayer | BinaryLayer | GemmLayer | TableLayer)
         candidate = FusedLayer(
             layer.name,
             f"{maker.origin}+{layer.origin}",
@@ -116,10 +117,21 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
             maker,
             layer.after if isinstance(layer, FusedLayer) else None,
         )
-        if _fits(candidate, config):
+        assert isinstance(layer, GemmLayer | FusedLayer)
+        if _pays(candidate, layer, config):
             joined[layer.name] = candidate
+            taken |= {layer.name, maker.name}
     gone = {layer.before.name for layer in joined.values() if layer.before is not None}
     return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
+
+
+def _makes(maker: Layer, gemm: GemmLayer) -> bool:
+    """Whether ``maker`` can compute the tiles that ``gemm`` reads."""
+    if maker.out != gemm.inputs[0]:
+        return False
+    if isinstance(maker, GemmLayer):
+        return maker.groups == 1
+    return isinstance(maker, AccumLayer | BinaryLayer | TableLayer)
 
 
 def _pointwise(gemm: GemmLayer) -> bool:
@@ -139,3 +151,16 @@ def _fits(layer: FusedLayer, config: HwConfig) -> bool:
     except UnsupportedError:
         return False
     return True
+
+
+def _pays(fused: FusedLayer, alone: GemmLayer | FusedLayer, config: HwConfig) -> bool:
+    """Whether the joined layer fits and is cheaper than its two parts one after the other."""
+    if not _fits(fused, config):
+        return False
+    work = gemm_workload(fused, config)
+    apart = cheapest(gemm_workload(alone, config), config)[1]
+    if isinstance(fused.before, GemmLayer):
+        apart += cheapest(gemm_workload(fused.before, config), config)[1]
+    elif work.before is not None:
+        apart += before_alone(work, work.before, config)
+    return cheapest(work, config)[1] <= apart

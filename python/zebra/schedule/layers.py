@@ -109,7 +109,7 @@ class FusedLayer(Layer):
     """
 
     gemm: GemmLayer
-    before: AccumLayer | BinaryLayer | TableLayer | None = None
+    before: AccumLayer | BinaryLayer | GemmLayer | TableLayer | None = None
     after: BinaryLayer | None = None
 
 

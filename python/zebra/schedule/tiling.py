@@ -23,6 +23,8 @@ MAX_EXTENT = 1 << 12
 """Largest loop extent of GEMM, ACCUM and POST."""
 MAX_STRIDE = (1 << 16) - 1
 """Largest scratchpad stride."""
+SHARES = ((1, 4), (1, 3), (1, 2), (2, 3))
+"""Shares of a depthwise layer's pieces that the array may take over from VEC."""
 MAX_ITERATIONS = 1 << 24
 """Largest number of iterations of one instruction."""
 
@@ -38,19 +40,28 @@ class Order(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """A VEC layer that computes a convolution's input tiles on the way: its window and costs."""
+    """A layer that computes a convolution's input tiles on the way: its window and costs.
+
+    Costs count per vector of its result: one pixel of one channel block.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
-    operands: int
-    """Tensors it reads."""
-    accumulates: bool
-    """It sums in ACC before it writes ACT."""
-    cycles: int
-    """VEC cycles per vector of its result."""
+    vec: int
+    """VEC cycles."""
     parameters: int
     """PAR vectors per channel block."""
+    operands: int = 1
+    """Tensors it reads."""
+    accumulates: bool = True
+    """It sums in ACC before it writes ACT."""
+    in_blocks: int = 0
+    """Channel blocks that each of its results reads (a convolution); 0: its own only."""
+    gemm: int = 0
+    """GEMM cycles (a convolution); as many WGT tiles per channel block."""
+    taps: int = 0
+    """Taps that the array could sum instead of VEC (depthwise); 0: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,9 @@ class GemmTiling:
     pixels: tuple[int, int]
     order: Order
     chunk: int = 0
-    """Channel blocks that ``before`` computes at a time."""
+    """Channel blocks that ``before`` computes at a time, a piece."""
+    on_array: int = 0
+    """How many of an input tile's pieces the array sums instead of VEC (depthwise)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +139,8 @@ class GemmCandidates:
     columns: IntArray
     chunk: IntArray
     """Channel blocks of a piece that ``before`` computes at a time; 0 without it."""
+    on_array: IntArray
+    """Pieces of an input tile that the array sums."""
     height: IntArray
     """Rows of one input tile."""
     width: IntArray
@@ -159,6 +174,7 @@ class GemmCandidates:
             (int(self.rows[index]), int(self.columns[index])),
             order,
             int(self.chunk[index]),
+            int(self.on_array[index]),
         )
 
 
@@ -197,7 +213,7 @@ def _grid(work: GemmWorkload) -> GemmCandidates:
     kernels = kernel_parts(work.kernel)
     axes = np.meshgrid(
         [1] if work.separate_blocks else parts(work.out_blocks),
-        [work.in_blocks] if work.before else parts(work.in_blocks),
+        parts(work.in_blocks),
         np.arange(len(kernels)),
         parts(work.out_size[0]),
         parts(work.out_size[1]),
@@ -217,6 +233,7 @@ def _grid(work: GemmWorkload) -> GemmCandidates:
         rows,
         columns,
         np.zeros_like(rows),
+        np.zeros_like(rows),
         height,
         width,
     )
@@ -225,22 +242,52 @@ def _grid(work: GemmWorkload) -> GemmCandidates:
 def _with_chunks(
     work: GemmWorkload, before: Before, cand: GemmCandidates, config: HwConfig
 ) -> GemmCandidates:
-    """Candidates that leave room for two pieces of what ``before`` reads, as large as fit."""
+    """Candidates that leave room for two pieces of what ``before`` reads, as large as fit.
+
+    Each is given twice where the array can help: without, and with half the pieces on it.
+    """
     source = before_source(before, cand)
-    areas = 3 if work.after else 2
-    inputs = np.where(pixel_tiles(work, cand) > 1, 2, 1)
-    act = config.act_entries - inputs * cand.act_in - areas * cand.act_out
+    act = config.act_entries - input_slots(work, cand) * cand.act_in
+    act = act - (3 if work.after else 2) * cand.act_out - 2 * before.in_blocks * source
     acc = config.acc_entries - 2 * cand.act_out
     par = config.par_entries - gemm_parameters(work, cand.out_blocks)
-    largest = act // (2 * before.operands * source)
+    wgt = config.wgt_entries - 2 * cand.weights
+    least = (act >= 0) & (acc >= 0) & (par >= 0) & (wgt >= 0)
+    largest = np.minimum(cand.in_blocks, par // (2 * before.parameters))
+    if not before.in_blocks:
+        largest = np.minimum(largest, act // (2 * before.operands * source))
     if before.accumulates:
         largest = np.minimum(largest, acc // (2 * cand.rows * cand.columns))
-    largest = np.minimum(largest, par // (2 * before.parameters))
-    largest = np.minimum(largest, work.in_blocks)
-    keep = largest >= 1
+    if before.gemm or before.taps:
+        array = wgt // (2 * (before.gemm or before.taps))
+        largest = np.minimum(largest, np.maximum(array, 0 if before.gemm else 1))
+    keep = least & (largest >= 1)
     cand, largest = cand.select(keep), largest[keep]
-    pieces = -(-work.in_blocks // largest)
-    return replace(cand, chunk=-(-work.in_blocks // pieces))
+    pieces = -(-cand.in_blocks // largest)
+    cand = replace(cand, chunk=-(-cand.in_blocks // pieces))
+    return _with_array(before, cand, wgt[keep]) if before.taps else cand
+
+
+def _with_array(before: Before, cand: GemmCandidates, wgt: IntArray) -> GemmCandidates:
+    """The candidates with no, a quarter, a third, half ... of the pieces on the array."""
+    pieces = -(-cand.in_blocks // cand.chunk)
+    fits = 2 * before.taps * cand.chunk <= wgt
+    variants = [cand]
+    for part in SHARES:
+        count = (pieces * part[0]) // part[1]
+        chosen = fits & (count > 0)
+        variants.append(replace(cand, on_array=count).select(chosen))
+    return GemmCandidates(
+        *(np.concatenate([getattr(v, f.name) for v in variants]) for f in fields(cand))
+    )
+
+
+def input_slots(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
+    """Input tiles that lie in ACT at a time: two, but one where there is only one."""
+    if work.before is None:
+        return np.full(cand.rows.shape, 2)
+    single = (pixel_tiles(work, cand) == 1) & (cand.in_blocks == work.in_blocks)
+    return np.where(single, 1, 2)
 
 
 def pixel_tiles(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
@@ -251,8 +298,8 @@ def pixel_tiles(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
 
 def before_source(before: Before, cand: GemmCandidates) -> IntArray:
     """ACT vectors per channel block that ``before`` reads for one input tile."""
-    height = (cand.height - 1) * before.stride[0] + (before.kernel[0] - 1) * before.dilation[0] + 1
-    width = (cand.width - 1) * before.stride[1] + (before.kernel[1] - 1) * before.dilation[1] + 1
+    height = (cand.rows - 1) * before.stride[0] + (before.kernel[0] - 1) * before.dilation[0] + 1
+    width = (cand.columns - 1) * before.stride[1] + (before.kernel[1] - 1) * before.dilation[1] + 1
     return height * width
 
 

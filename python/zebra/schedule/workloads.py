@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from zebra.graph.nodes import BinaryKind
 from zebra.hw import HwConfig
-from zebra.schedule.layers import AccumLayer, BinaryLayer, FusedLayer, GemmLayer, TableLayer
+from zebra.schedule.layers import AccumLayer, BinaryLayer, FusedLayer, GemmLayer, Layer
 from zebra.schedule.tiling import Before, GemmWorkload
 from zebra.schedule.views import blocks
 
@@ -47,7 +47,7 @@ def gemm_workload(layer: GemmLayer | FusedLayer, config: HwConfig) -> GemmWorklo
         len(split_weights(gemm.weight)),
         len(set(ranges)) > 1,
         gemm.inputs[0].dims[2:],
-        _before(layer.before) if isinstance(layer, FusedLayer) else None,
+        _before(layer.before, config) if isinstance(layer, FusedLayer) else None,
         _operator_cycles(layer.after) if isinstance(layer, FusedLayer) else 0,
     )
 
@@ -60,20 +60,42 @@ def input_ranges(gemm: GemmLayer, block: int) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _before(layer: AccumLayer | BinaryLayer | TableLayer | None) -> Before | None:
+def _before(layer: Layer | None, config: HwConfig) -> Before | None:
     if layer is None:
         return None
+    if isinstance(layer, GemmLayer):
+        return _convolution(layer, config)
     if isinstance(layer, AccumLayer):
         window = layer.window
         passes = 2 if layer.divide is not None and layer.scale is not None else 1
         taps = window.kernel[0] * window.kernel[1]
-        parameters = 3 * passes + (taps if layer.taps is not None else 0)
+        depthwise = layer.taps is not None
+        narrow = layer.taps is not None and bool(((layer.taps >= -128) & (layer.taps <= 127)).all())
         return Before(
-            window.kernel, window.stride, window.dilation, 1, True, taps + passes, parameters
+            window.kernel,
+            window.stride,
+            window.dilation,
+            taps + passes,
+            3 * passes + (taps if depthwise else 0),
+            taps=taps if narrow else 0,
         )
     if isinstance(layer, BinaryLayer):
-        return Before((1, 1), (1, 1), (1, 1), 2, False, _operator_cycles(layer), 6)
-    return Before((1, 1), (1, 1), (1, 1), 1, False, 1, 3)
+        return _pixelwise(_operator_cycles(layer), 6, 2)
+    return _pixelwise(1, 3, 1)
+
+
+def _pixelwise(vec: int, parameters: int, operands: int) -> Before:
+    return Before((1, 1), (1, 1), (1, 1), vec, parameters, operands, accumulates=False)
+
+
+def _convolution(layer: GemmLayer, config: HwConfig) -> Before:
+    window = layer.window
+    in_blocks = max(count for _, count in input_ranges(layer, config.block))
+    passes = len(split_weights(layer.weight))
+    cycles = in_blocks * window.kernel[0] * window.kernel[1] * passes
+    return Before(
+        window.kernel, window.stride, window.dilation, 1, 3, in_blocks=in_blocks, gemm=cycles
+    )
 
 
 def _operator_cycles(layer: BinaryLayer | None) -> int:

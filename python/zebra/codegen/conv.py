@@ -1,0 +1,167 @@
+"""One tile of a convolution: its weights in WGT, the GEMM instruction, and making it in ACT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zebra.codegen.constants import ConstantPool, pack_weights
+from zebra.codegen.emitter import Emitter, Tile, pixel_nest
+from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
+from zebra.codegen.slots import MAX_SLOTS, Room, Slots
+from zebra.hw import HwConfig
+from zebra.isa.insns import DmaLevel, Gemm, GemmLevel, Memory, PostOp
+from zebra.schedule.layers import GemmLayer
+from zebra.schedule.workloads import input_ranges, split_weights
+
+Span = tuple[int, int]
+"""(start, count)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the reduction: input blocks within the output's range, kernel rows and columns."""
+
+    blocks: Span
+    kernel_rows: Span
+    kernel_columns: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ConvPlan:
+    """A convolution with its constants in place."""
+
+    layer: GemmLayer
+    ranges: tuple[Span, ...]
+    """Input blocks that each output block reads."""
+    in_blocks: int
+    """Input blocks packed per output block."""
+    weights: tuple[int, ...]
+    """Addresses of the packed weights, one per pass."""
+    post: PostPlan
+
+    @property
+    def whole(self) -> Part:
+        """All of the reduction."""
+        kernel = self.layer.window.kernel
+        return Part((0, self.in_blocks), (0, kernel[0]), (0, kernel[1]))
+
+
+def plan_conv(layer: GemmLayer, pool: ConstantPool, config: HwConfig) -> ConvPlan:
+    """Pack weights and parameters."""
+    ranges = input_ranges(layer, config.block)
+    in_blocks = max(count for _, count in ranges)
+    weights = tuple(
+        pool.add(pack_weights(part, layer.groups, config.block, in_blocks))
+        for part in split_weights(layer.weight)
+    )
+    channels = layer.weight.shape[0]
+    post = plan_post(PostOp.SCALE, (layer.scale,), channels, layer.finish, pool, config)
+    return ConvPlan(layer, ranges, in_blocks, weights, post)
+
+
+def load_weights(
+    plan: ConvPlan, slots: Slots, emitter: Emitter, base: int, channels: Span, part: Part
+) -> int:
+    """WGT address of the weights of ``channels`` (output blocks) and ``part``."""
+    address, held = slots.get((base, channels, part))
+    if held:
+        return address
+    kh, kw = plan.layer.window.kernel
+    (row, rows), (column, columns) = part.kernel_rows, part.kernel_columns
+    size = emitter.config.block**2
+    offset = ((channels[0] * plan.in_blocks + part.blocks[0]) * kh + row) * kw + column
+    taps = rows * columns
+    levels = (
+        DmaLevel(columns, size, 1),
+        DmaLevel(rows, kw * size, columns),
+        DmaLevel(part.blocks[1], kh * kw * size, taps),
+        DmaLevel(channels[1], plan.in_blocks * kh * kw * size, part.blocks[1] * taps),
+    )
+    emitter.load_entries(Memory.WGT, base + offset * size, address, levels)
+    return address
+
+
+def source_tile(plan: ConvPlan, tile: Tile, part: Part) -> Tile:
+    """The input tile that output ``tile`` reads for ``part`` of the reduction."""
+    window, first = plan.layer.window, plan.ranges[tile.block][0]
+    rows = window.reach(tile.rows, part.kernel_rows, 0)
+    columns = window.reach(tile.columns, part.kernel_columns, 1)
+    return Tile(tile.n, first + part.blocks[0], part.blocks[1], rows, columns)
+
+
+def issue_gemm(
+    plan: ConvPlan,
+    emitter: Emitter,
+    tile: Tile,
+    part: Part,
+    source: tuple[Tile, int],
+    weights: int,
+    acc: int,
+    overwrite: bool,
+) -> None:
+    """Multiply ``source`` (input tile, ACT address) by ``weights`` into ACC at ``acc``."""
+    window, (source_extent, address) = plan.layer.window, source
+    width = source_extent.columns[1]
+    kh, kw = part.kernel_rows[1], part.kernel_columns[1]
+    rows, columns = tile.rows[1], tile.columns[1]
+    blocks = source_extent.blocks
+    pixels = (
+        GemmLevel(columns, window.stride[1], 0, 1),
+        GemmLevel(rows, window.stride[0] * width, 0, columns),
+    )
+    others = (
+        GemmLevel(tile.blocks, 0, blocks * kh * kw, rows * columns),
+        GemmLevel(kw, window.dilation[1], 1, 0),
+        GemmLevel(kh, window.dilation[0] * width, kw, 0),
+        GemmLevel(blocks, source_extent.pixels, kh * kw, 0),
+    )
+    emitter.issue(
+        Gemm(
+            overwrite=overwrite,
+            act=address,
+            wgt=weights,
+            acc=acc,
+            loops=pixel_nest(pixels, others),
+        )
+    )
+
+
+class ConvMaker:
+    """Computes tiles of a convolution in ACT for the layer behind it."""
+
+    def __init__(
+        self, plan: ConvPlan, piece: Tile, pieces: int, spare: int, emitter: Emitter, room: Room
+    ) -> None:
+        """``piece``: the largest tile asked for; ``spare``: WGT tiles to leave in ``room``."""
+        self.plan, self.emitter = plan, emitter
+        source = source_tile(plan, piece, plan.whole).vectors
+        self.sources = room.slots(Memory.ACT, source, room.copies(2, act=source))
+        self.accs = room.slots(Memory.ACC, piece.vectors, room.copies(2, acc=piece.vectors))
+        kernel = plan.layer.window.kernel
+        tiles = piece.blocks * plan.in_blocks * kernel[0] * kernel[1]
+        count = pieces * len(plan.weights)
+        room_for = (room.left(Memory.WGT) - spare) // tiles
+        self.weights = room.slots(
+            Memory.WGT, tiles, count if count <= min(room_for, MAX_SLOTS) else min(2, room_for)
+        )
+        par = plan.post.entries(piece.blocks)
+        self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))
+        self._made = 0
+
+    def make(self, tile: Tile, target: int) -> None:
+        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
+        plan, emitter, channels = self.plan, self.emitter, (tile.block, tile.blocks)
+        acc, _ = self.accs.get(self._made)
+        self._made += 1
+        extent = source_tile(plan, tile, plan.whole)
+        address, held = self.sources.get(extent)
+        if not held:
+            view, value = plan.layer.inputs[0], plan.layer.window.pad_value
+            emitter.load_tile(view, extent, address, value)
+        for number, base in enumerate(plan.weights):
+            weights = load_weights(plan, self.weights, emitter, base, channels, plan.whole)
+            source = (extent, address)
+            issue_gemm(plan, emitter, tile, plan.whole, source, weights, acc, number == 0)
+        par = load_parameters(emitter, plan.post, self.pars, channels, *channels)
+        levels = post_levels(tile, plan.post)
+        issue_post(emitter, plan.post, par, (Memory.ACC, acc), (Memory.ACT, target), levels)
