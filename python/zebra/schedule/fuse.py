@@ -60,6 +60,7 @@ def _with_after(layers: Sequence[Layer], private: set[str], config: HwConfig) ->
                 layer.out,
                 gemm,
                 after=layer,
+                macs=gemm.macs,
             )
             if _fits(joined, config):
                 result.remove(gemm)
@@ -115,6 +116,8 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
             gemm,
             maker,
             layer.after if isinstance(layer, FusedLayer) else None,
+            macs=maker.macs + layer.macs,
+            vec_macs=maker.vec_macs + layer.vec_macs,
         )
         if _fits(candidate, config):
             joined[layer.name] = candidate
