@@ -75,7 +75,7 @@ def test_one_layer_by_hand() -> None:
     assert layer.cycles == profile.cycles == layer.end
     assert layer.begin == 0
     assert layer.mac_utilization == 1600 / (64 * profile.cycles)
-    assert (layer.read_bytes, layer.written_bytes) == (128, 128)
+    assert (layer.read_bytes, layer.written_bytes, layer.code_bytes) == (128, 128, 192)
     assert layer.least_bytes == 128 + 128 + 3 * 64
     assert layer.bound_cycles == (128 + 128 + 3 * 64) / 8
     assert layer.bound is Resource.DRAM

@@ -187,6 +187,7 @@ def _layer(layer: LayerProfile) -> dict[str, Any]:
         "limit_text": layer.limit.text,
         "read_bytes": layer.read_bytes,
         "written_bytes": layer.written_bytes,
+        "code_bytes": layer.code_bytes,
         "least_bytes": layer.least_bytes,
         "array": _array(layer.array),
         "engines": _engines(layer.engines),

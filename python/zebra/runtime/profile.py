@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from zebra.artifact import Artifact
@@ -18,7 +18,7 @@ from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.isa.insns import Engine
 from zebra.runtime.cycle import CycleReport, LayerCycles, Spent, simulate
-from zebra.runtime.transfers import touched
+from zebra.runtime.transfers import Touched, touched
 
 ENGINES = tuple(engine.name for engine in Engine)
 MOSTLY = 0.5
@@ -101,13 +101,22 @@ class LayerProfile:
     limit: Limit
     read_bytes: int
     written_bytes: int
-    """Moved over the DRAM's bus, in whole bursts; instructions not counted."""
+    """Data moved over the DRAM's bus, in whole bursts."""
+    code_bytes: int
+    """Its instructions."""
     least_bytes: int
     """Distinct bytes it reads, distinct bytes it writes, and its instructions."""
     peak: int
     """Multiply-accumulates per cycle of the array."""
     engines: Mapping[str, EngineTime]
     array: ArrayUse
+    dram: Touched = field(repr=False, compare=False)
+    """The bytes behind ``least_bytes``, instructions apart."""
+
+    @property
+    def dram_bytes(self) -> int:
+        """Everything moved: read, written and the instructions."""
+        return self.read_bytes + self.written_bytes + self.code_bytes
 
     @property
     def window(self) -> int:
@@ -208,7 +217,9 @@ def _layer(layer: LayerCycles, done: int, compiled: Compiled, report: CycleRepor
     """``done``: the cycle by which all layers before had ended."""
     span, config = layer.span, report.config
     code = compiled.program.code[span.first * WORD_BYTES : span.last * WORD_BYTES]
-    least = touched(code, config).bytes + len(code)
+    dram = touched(code, config)
+    least = dram.bytes + len(code)
+    moved = layer.read.moved + layer.written.moved + len(code)
     compute = span.macs / config.macs_per_cycle
     traffic = least / config["DRAM_BYTES_PER_CYCLE"]
     begin = min(done, _arithmetic_start(layer, report), layer.end)
@@ -222,13 +233,15 @@ def _layer(layer: LayerCycles, done: int, compiled: Compiled, report: CycleRepor
         layer.end,
         max(compute, traffic),
         Resource.ARRAY if compute >= traffic else Resource.DRAM,
-        _limit(layer, engines, layer.end - begin, config),
+        _limit(engines, moved / config["DRAM_BYTES_PER_CYCLE"], layer.end - begin),
         layer.read.moved,
         layer.written.moved,
+        len(code),
         least,
         config.macs_per_cycle,
         engines,
         _array_use(layer, config),
+        dram,
     )
 
 
@@ -248,14 +261,12 @@ def _array_use(layer: LayerCycles, config: HwConfig) -> ArrayUse:
     return ArrayUse(useful, done - useful, spent[Spent.BUSY] - done, _stalls(spent))
 
 
-def _limit(
-    layer: LayerCycles, engines: Mapping[str, EngineTime], window: int, config: HwConfig
-) -> Limit:
-    moved = layer.read.moved + layer.written.moved
+def _limit(engines: Mapping[str, EngineTime], transfers: float, window: int) -> Limit:
+    """``transfers``: cycles of the DRAM's bus for all that the layer moves."""
     used = {
-        Resource.ARRAY: layer.spent[Engine.GEMM][Spent.BUSY],
-        Resource.VEC: layer.spent[Engine.VEC][Spent.BUSY],
-        Resource.DRAM: moved / config["DRAM_BYTES_PER_CYCLE"],
+        Resource.ARRAY: engines["GEMM"].busy,
+        Resource.VEC: engines["VEC"].busy,
+        Resource.DRAM: transfers,
     }
     resource = max(used, key=lambda each: used[each])
     share = min(used[resource] / window, 1.0) if window else 0.0
