@@ -142,7 +142,7 @@ def _table(found: Profile) -> Table:
     table.add_column("limit")
     longest = sorted(found.layers, key=lambda layer: -layer.cycles)[:LONGEST]
     for layer in longest:
-        table.add_row(*_row(layer, found.cycles))
+        table.add_row(*_row(layer, max(found.cycles, 1)))
     return table
 
 

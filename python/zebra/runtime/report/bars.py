@@ -54,9 +54,9 @@ def bars(profile: Profile) -> str:
 def _bar(name: str, parts: Mapping[str, float], cycles: int) -> str:
     pieces = []
     for what, amount in parts.items():
-        share = amount / cycles
         if not amount:
             continue
+        share = amount / cycles
         tip = f"{name}: {what}\n{share:.1%}, {short(amount)} cycles"
         text = f"{share:.0%}" if share > 0.04 else ""
         pieces.append(
