@@ -41,7 +41,7 @@ def region(
     insns: list[Insn], layers: Iterable[tuple[int, int, int]], hw: HwConfig | None = None
 ) -> RegionProfile:
     """Of a program whose layers are (first, last, macs)."""
-    spans = tuple(LayerSpan(f"layer{n}", "", *layer) for n, layer in enumerate(layers))
+    spans = tuple(LayerSpan(f"layer{n}", "", *layer, 0) for n, layer in enumerate(layers))
     program = Program(encode_program(insns), 1 << 20)
     compiled = Compiled("by hand", program, b"", (), (), spans)
     return profile_region(Artifact(hw or config(), compiled))
@@ -89,21 +89,20 @@ def test_one_layer_by_hand() -> None:
 
 def test_a_row_without_a_pixel_is_idle() -> None:
     """Level 0 has 5 pixels: two groups of 4 rows, 3 rows of them idle."""
-    levels = (GemmLevel(5, 1, 0, 1), GemmLevel(8, 5, 0, 5))
-    (layer,) = region([Gemm(loops=levels)], [(0, 1, 5 * 8 * 16)]).layers
-    assert layer.array.useful == 5 * 8 * 16 / 64
+    (layer,) = region([Gemm(loops=(GemmLevel(5, 1, 0, 1),))], [(0, 1, 5 * 16)]).layers
+    assert layer.array.useful == 5 * 16 / 64
     assert layer.array.padding == 0
-    assert layer.array.rows == 2 * 8 - 5 * 8 / 4
+    assert layer.array.rows == 2 - 5 / 4
 
 
 def test_layers_share_the_time_without_gap_or_overlap() -> None:
-    profile = region(
-        [Gemm(loops=(GemmLevel(400, 1, 0, 1),)) for _ in range(3)], [(0, 1, 0), (1, 3, 0)]
-    )
+    pixels = (GemmLevel(400, 1, 0, 1),)
+    insns: list[Insn] = [Gemm(overwrite=True, acc=400 * n, loops=pixels) for n in range(3)]
+    profile = region(insns, [(0, 1, 0), (1, 3, 0)])
     first, second = profile.layers
     assert first.cycles + second.cycles == profile.cycles
     assert first.cycles == first.end
-    assert second.cycles == 2 * (100 + 10)
+    assert second.cycles == 2 * 100  # issued back to back
 
 
 def test_a_layer_that_ends_before_the_one_in_front_adds_nothing() -> None:
@@ -168,6 +167,32 @@ def test_macs_are_those_of_the_network() -> None:
     by_name = {layer.name: layer for layer in profile.layers}
     assert by_name["a"].array.useful == found["a"] / 64
     assert by_name["b"].array.useful == 0  # depthwise runs on VEC
+
+
+def test_a_fused_layer_counts_all_and_the_array_its_own() -> None:
+    """A depthwise convolution on VEC, tile by tile in front of a 1x1 one on the array."""
+    x = g.Input("x", (), (1, 8, 6, 6))
+    weights = np.ones((8, 1, 3, 3), np.int16), np.ones((4, 8, 1, 1), np.int16)
+    depthwise = g.Conv2d(
+        "a", ("x",), (1, 8, 6, 6), weights[0], unit_scale(8), g.Finish(), pads=(1, 1, 1, 1),
+        groups=8,
+    )  # fmt: skip
+    pointwise = g.Conv2d("b", ("a",), (1, 4, 6, 6), weights[1], unit_scale(4), g.Finish())
+    compiled = compiled_network(x, depthwise, pointwise)
+    (span,) = compiled.layers
+    assert (span.macs, span.vec_macs) == (9 * 8 * 36 + 8 * 4 * 36, 9 * 8 * 36)
+    (layer,) = profile_region(Artifact(config(), compiled)).layers
+    assert layer.array.useful == 8 * 4 * 36 / 64
+
+
+def test_a_fold_changes_no_count() -> None:
+    """One of 4 channels: the driver lays the kernel's pixels side by side."""
+    x = g.Input("x", (), (1, 1, 9, 9))
+    weight = np.ones((4, 1, 3, 3), np.int16)
+    conv = g.Conv2d("a", ("x",), (1, 4, 4, 4), weight, unit_scale(4), g.Finish(), stride=(2, 2))
+    compiled = compiled_network(x, conv)
+    assert compiled.inputs[0].packed != compiled.inputs[0].dims
+    assert [span.macs for span in compiled.layers] == [4 * 9 * 16]
 
 
 @pytest.mark.parametrize("seed", range(6))

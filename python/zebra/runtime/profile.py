@@ -253,11 +253,12 @@ def _arithmetic_start(layer: LayerCycles, report: CycleReport) -> int:
 
 
 def _array_use(layer: LayerCycles, config: HwConfig) -> ArrayUse:
-    """A depthwise layer runs on VEC and is no use of the array."""
+    """Depthwise convolutions run on VEC and are no use of the array."""
     spent = layer.spent[Engine.GEMM]
     done = layer.macs[Engine.GEMM] / config.macs_per_cycle
     # A transposed convolution's own count has taps that fall beside its output.
-    useful = min(layer.span.macs / config.macs_per_cycle, done)
+    own = layer.span.macs - layer.span.vec_macs
+    useful = min(own / config.macs_per_cycle, done)
     return ArrayUse(useful, done - useful, spent[Spent.BUSY] - done, _stalls(spent))
 
 
