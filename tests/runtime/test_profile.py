@@ -243,7 +243,7 @@ def test_the_verdict_names_what_is_lost() -> None:
     assert profile.cycles == 129
     assert profile.verdict() == (
         "GEMM is busy 78% of the time and 19.4% of the array's cycles are the network's own "
-        "work; what is lost: padding lanes 58.1%, instruction fetch 14.7%, pipeline fill 7.8%."
+        "work; what is lost: padding lanes 58.1%, instruction fetch 14.7%, pipeline drain 7.8%."
     )
     assert profile.seconds == 129 / 100e6
     assert profile.mac_utilization == 1600 / (129 * 64)

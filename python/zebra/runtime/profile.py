@@ -328,9 +328,9 @@ WORDS = {
     Spent.DRAM_BANDWIDTH: "DRAM shared",
     Spent.REQUESTS: "small DRAM requests",
     Spent.BANKS: "bank conflicts",
-    Spent.HAZARD: "accumulator hazards",
+    Spent.HAZARD: "pipeline hazards",
     Spent.PARAMETERS: "reading parameters",
-    Spent.PIPELINE: "pipeline fill",
+    Spent.PIPELINE: "pipeline drain",
     Spent.FINISHED: "nothing left to do",
 }
 """What an engine spends cycles on, for people."""
