@@ -37,6 +37,7 @@ from zebra.version import VERSION
 if TYPE_CHECKING:
     from zebra.frontend import load
     from zebra.plugin.device import device
+    from zebra.plugin.profiling import profile
     from zebra.plugin.regions import find_regions
     from zebra.plugin.targets import register_config
     from zebra.relay import inspect, quantize
@@ -54,6 +55,7 @@ _LAZY = {
     "inspect": "zebra.relay",
     "library_path": "zebra.runtime.tvm_module",
     "load": "zebra.frontend",
+    "profile": "zebra.plugin.profiling",
     "quantize": "zebra.relay",
     "register_config": "zebra.plugin.targets",
 }
@@ -85,6 +87,7 @@ __all__ = [
     "inspect",
     "library_path",
     "load",
+    "profile",
     "quantize",
     "register_config",
 ]

@@ -171,7 +171,7 @@ def test_compiled_layers_account_for_everything(seed: int) -> None:
         for kind in set(Spent) - {Spent.FINISHED}:
             parts = sum(layer.spent[engine][kind] for layer in report.layers)
             assert parts == report.spent[engine][kind]
-    assert sum(layer.macs for layer in report.layers) == report.macs
+    assert sum(sum(layer.macs.values()) for layer in report.layers) == report.macs
     assert sum(layer.read.moved for layer in report.layers) == report.read.moved
     assert max(layer.end for layer in report.layers) == report.cycles
 

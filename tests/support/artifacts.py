@@ -70,7 +70,7 @@ def _copying(hw: HwConfig, name: str, source: TensorPort, target: TensorPort) ->
             bytes(range(16)),
             (source,),
             (target,),
-            (LayerSpan("copy", "nn.identity", 0, 2),),
+            (LayerSpan("copy", "nn.identity", 0, 2, 0, 0),),
         ),
     )
 
@@ -133,8 +133,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "bad-magic": (lambda: b"\x7fELF" * 20, "is not a Zebra artifact"),
     "one-byte-short": (_cut, "is truncated: it has"),
     "one-byte-long": (lambda: sample_file() + b"\0", "header promises"),
-    "future-version": (lambda: sealed(b"", version=3), "version 3, from a newer Zebra"),
-    "past-version": (lambda: sealed(b"", version=1), "version 1, from an older Zebra"),
+    "future-version": (lambda: sealed(b"", version=4), "version 4, from a newer Zebra"),
+    "past-version": (lambda: sealed(b"", version=2), "version 2, from an older Zebra"),
     "version-zero": (lambda: sealed(b"", version=0), "never existed"),
     "checksum": (lambda: _cut() + b"\xff", "corrupt: its checksum"),
     "missing": (lambda: sample_file(container.TAGS[:-1]), "has no section CNST"),

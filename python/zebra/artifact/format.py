@@ -41,7 +41,9 @@ def write_sections(config: HwConfig, compiled: Compiled) -> dict[str, bytes]:
                 "config": config.name,
                 "creator": f"zebra {VERSION}",
                 "graph": compiled.name,
-                "layers": [[s.name, s.origin, s.first, s.last] for s in compiled.layers],
+                "layers": [
+                    [s.name, s.origin, s.first, s.last, s.macs, s.vec_macs] for s in compiled.layers
+                ],
             }
         ),
         "PORT": _write_ports(compiled),
@@ -59,8 +61,8 @@ def read_sections(sections: Mapping[str, bytes], origin: str) -> tuple[HwConfig,
     program = _read_dram(Reader(sections["DRAM"], f"{origin}: section DRAM"), sections["CODE"])
     try:
         layers = tuple(
-            LayerSpan(str(name), str(note), int(first), int(last))
-            for name, note, first, last in meta["layers"]
+            LayerSpan(str(name), str(note), int(first), int(last), int(macs), int(vec))
+            for name, note, first, last, macs, vec in meta["layers"]
         )
         name = str(meta["graph"])
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zebra.cli import compiling, configs, doctor, inspecting, running
+from zebra.cli import compiling, configs, doctor, inspecting, profiling, running
 from zebra.version import VERSION
 
 app = typer.Typer(
@@ -45,6 +45,8 @@ def options(
 
         zebra compile mobilenet.onnx -o mobilenet.so
 
+        zebra profile mobilenet.onnx --html report.html        [dim]how fast, and why[/dim]
+
         zebra config list                                      [dim]the accelerators[/dim]
 
     Models: ONNX and TFLite files, recognised by content.
@@ -55,6 +57,7 @@ def options(
 app.command("run")(running.run)
 app.command("compile")(compiling.compile_model)
 app.command("inspect")(inspecting.inspect_model)
+app.command("profile")(profiling.profile_model)
 app.command("disasm")(inspecting.disasm)
 app.command("doctor")(doctor.doctor)
 app.add_typer(configs.app, name="config")

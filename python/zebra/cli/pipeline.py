@@ -171,6 +171,12 @@ def regions(library: Any) -> Sequence[Any]:
     return tuple(zebra.find_regions(library))
 
 
+def profile(library: Any, host: bool) -> Any:
+    """zebra.profile's answer; ``host``: run it too, to time the host's part."""
+    with step("Profiling"):
+        return zebra.profile(library, host)
+
+
 def load_library(path: Path) -> Any:
     """A library that ``zebra compile`` wrote; ArtifactError if TVM cannot load it."""
     install()

@@ -28,12 +28,19 @@ class TensorPort:
 
 @dataclass(frozen=True, slots=True)
 class LayerSpan:
-    """Instructions [first, last) belong to the layer ``name`` (for people: ``origin``)."""
+    """Instructions [first, last) belong to the layer ``name`` (for people: ``origin``).
+
+    ``macs``: multiply-accumulates of the network's own convolutions and dense layers
+    in it, without what the accelerator adds (padding lanes and pixels); ``vec_macs``:
+    those of them that VEC does.
+    """
 
     name: str
     origin: str
     first: int
     last: int
+    macs: int
+    vec_macs: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,8 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
     for layer, emit in zip(schedule.layers, emits, strict=True):
         first = len(emitter.stream)
         emit(emitter)
-        layers.append(LayerSpan(layer.name, layer.origin, first, len(emitter.stream)))
+        last = len(emitter.stream)
+        layers.append(LayerSpan(layer.name, layer.origin, first, last, layer.macs, layer.vec_macs))
     graph, unfolded = schedule.graph, (NO_FOLD,) * len(schedule.outputs)
     inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
     outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)

@@ -102,8 +102,8 @@ class LayerCycles:
     """Cycle by which its last instruction ended."""
     spent: Mapping[Engine, Mapping[Spent, int]]
     """Cycles of each engine on this layer's instructions, waiting included."""
-    macs: int
-    """Multiply-accumulates, those of padding lanes and pixels included."""
+    macs: Mapping[Engine, int]
+    """Multiply-accumulates of GEMM and VEC, those of padding lanes and pixels included."""
     read: Traffic
     written: Traffic
 
@@ -235,7 +235,7 @@ def _layer(span: LayerSpan, records: Records) -> LayerCycles:
         int(mine["start"].min()) if len(mine) else 0,
         int(mine["end"].max(initial=0)),
         _by_engine(spent),
-        int(mine["macs"].sum()),
+        {engine: int(mine["macs"][mine["engine"] == engine].sum()) for engine in Engine},
         _traffic(mine, Engine.LOAD),
         _traffic(mine, Engine.STORE),
     )

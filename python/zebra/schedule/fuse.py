@@ -61,6 +61,7 @@ def _with_after(layers: Sequence[Layer], private: set[str], config: HwConfig) ->
                 layer.out,
                 gemm,
                 after=layer,
+                macs=gemm.macs,
             )
             if _fits(joined, config):
                 result.remove(gemm)
@@ -116,6 +117,8 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
             gemm,
             maker,
             layer.after if isinstance(layer, FusedLayer) else None,
+            macs=maker.macs + layer.macs,
+            vec_macs=maker.vec_macs + layer.vec_macs,
         )
         assert isinstance(layer, GemmLayer | FusedLayer)
         if _pays(candidate, layer, config):

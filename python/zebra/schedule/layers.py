@@ -50,6 +50,10 @@ class Layer:
     origin: str
     inputs: tuple[View, ...]
     out: View
+    macs: int = field(default=0, kw_only=True)
+    """Multiply-accumulates of the network's own operators that fall to this layer."""
+    vec_macs: int = field(default=0, kw_only=True)
+    """Those of ``macs`` that VEC does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
 from zebra.schedule.fold import Fold, fold_inputs
 from zebra.schedule.fuse import fuse
-from zebra.schedule.layers import Layer, MoveLayer
+from zebra.schedule.layers import AccumLayer, Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
 from zebra.schedule.place import Placement, place
 from zebra.schedule.select import select
@@ -40,7 +41,11 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     """Schedule ``graph`` for ``config``, layer by layer in the graph's order."""
     folded, folds = fold_inputs(graph, config)
     placement = place(folded, config.block)
-    layers = [layer for node in folded.nodes for layer in select(node, placement.views)]
+    layers = [
+        _counted(layer, own)
+        for node, own in zip(folded.nodes, graph.nodes, strict=True)
+        for layer in select(node, placement.views)
+    ]
     inputs = tuple(placement.views[port.value] for port in graph.inputs)
     outputs: list[View] = []
     for index, port in enumerate(graph.outputs):
@@ -55,6 +60,14 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     return Schedule(
         graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants, folds
     )
+
+
+def _counted(layer: Layer, own: g.Node) -> Layer:
+    """A convolution's layer with the multiply-accumulates of ``own``, which no fold changed."""
+    if not isinstance(own, g.Conv2d):
+        return layer
+    macs = math.prod(own.shape) * math.prod(own.weight.shape[1:])
+    return replace(layer, macs=macs, vec_macs=macs if isinstance(layer, AccumLayer) else 0)
 
 
 def _own_output(

@@ -100,6 +100,7 @@ def _conv_transpose(node: g.ConvTranspose2d, views: Views) -> Iterator[Layer]:
             if rows is None or columns is None:
                 continue
             weight = node.weight[:, :, ph::sh, pw::sw][:, :, ::-1, ::-1]
+            macs = x.dims[0] * x.dims[2] * x.dims[3] * weight.size
             if weight.size == 0:
                 weight = np.zeros((*node.weight.shape[:2], 1, 1), np.int16)
             folded = weight.sum((1, 2, 3), dtype=np.int64) * node.zero_point
@@ -121,6 +122,7 @@ def _conv_transpose(node: g.ConvTranspose2d, views: Views) -> Iterator[Layer]:
                 scale,
                 node.finish,
                 node.groups,
+                macs=macs,
             )
 
 

@@ -1,0 +1,336 @@
+"""Where the cycles of a compiled region go: the cycle model's report, judged. No TVM.
+
+All cycles of one inference count; weights start in DRAM. docs/profile.md says
+what every figure means.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from zebra.artifact import Artifact
+from zebra.artifact.rules import packed_bytes
+from zebra.codegen.compiled import Compiled
+from zebra.hw import HwConfig
+from zebra.isa.fields import WORD_BYTES
+from zebra.isa.insns import Engine
+from zebra.runtime.cycle import CycleReport, LayerCycles, Spent, simulate
+from zebra.runtime.transfers import Touched, touched
+
+ENGINES = tuple(engine.name for engine in Engine)
+MOSTLY = 0.5
+"""A resource in use for more than this share of a layer's time is what limits the layer."""
+
+Stalls = Mapping[str, int]
+
+
+class Resource(enum.Enum):
+    """What can limit a layer."""
+
+    ARRAY = "array"
+    VEC = "VEC"
+    DRAM = "DRAM"
+    STALLS = "stalls"
+    """No resource is in use for most of the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTime:
+    """Cycles of one engine: at work at its full rate, or lost, by the name of a ``Spent``."""
+
+    busy: int
+    stalled: Stalls
+
+    @property
+    def cycles(self) -> int:
+        """Busy and stalled."""
+        return self.busy + sum(self.stalled.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayUse:
+    """What became of the array's time, in cycles; the parts sum to the GEMM engine's cycles."""
+
+    useful: float
+    """Multiply-accumulates of the network itself."""
+    padding: float
+    """Of padding channels, of the zeros between groups, and second passes of wide weights."""
+    rows: float
+    """Rows without a pixel, at the end of a tile's lines."""
+    stalled: Stalls
+
+    def losses(self) -> dict[str, float]:
+        """Everything but ``useful``, in cycles, by name; the largest first, zeros left out."""
+        parts = {"padding lanes": self.padding, "idle rows": self.rows}
+        parts |= {WORDS[Spent[name]]: float(cycles) for name, cycles in self.stalled.items()}
+        found = [(name, cycles) for name, cycles in parts.items() if cycles > 0]
+        return dict(sorted(found, key=lambda part: -part[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What limits a layer: ``share`` of its time the ``resource`` is in use, or stalled."""
+
+    resource: Resource
+    share: float
+    text: str
+    """For people: with the share, and the reason of the stalls."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """One layer. Layers overlap: ``cycles`` add up to the region's, ``begin .. end`` do not."""
+
+    name: str
+    origin: str
+    macs: int
+    """Of the network's own operator."""
+    cycles: int
+    """By how much the layer moved the end of all work so far."""
+    begin: int
+    """Cycle at which the layers before had ended or this one's arithmetic began."""
+    end: int
+    """Cycle at which its last instruction ended."""
+    bound_cycles: float
+    """The roofline: the longer of MACs at peak rate and least bytes at DRAM rate."""
+    bound: Resource
+    """Which of the two, ARRAY or DRAM."""
+    limit: Limit
+    read_bytes: int
+    written_bytes: int
+    """Data moved over the DRAM's bus, in whole bursts."""
+    code_bytes: int
+    """Its instructions."""
+    least_bytes: int
+    """Distinct bytes it reads, distinct bytes it writes, and its instructions."""
+    peak: int
+    """Multiply-accumulates per cycle of the array."""
+    engines: Mapping[str, EngineTime]
+    array: ArrayUse
+    dram: Touched = field(repr=False, compare=False)
+    """The bytes behind ``least_bytes``, instructions apart."""
+
+    @property
+    def dram_bytes(self) -> int:
+        """Everything moved: read, written and the instructions."""
+        return self.read_bytes + self.written_bytes + self.code_bytes
+
+    @property
+    def window(self) -> int:
+        """Cycles from ``begin`` to ``end``."""
+        return self.end - self.begin
+
+    @property
+    def mac_utilization(self) -> float:
+        """``macs`` per cycle of the window and multiplier of the array."""
+        return self.macs / (self.window * self.peak) if self.window else 0.0
+
+    @property
+    def macs_per_byte(self) -> float:
+        """Arithmetic intensity over ``least_bytes``."""
+        return self.macs / self.least_bytes if self.least_bytes else 0.0
+
+
+@dataclass(frozen=True)
+class RegionProfile:
+    """One region of a network on one accelerator."""
+
+    artifact: Artifact
+    report: CycleReport
+    layers: tuple[LayerProfile, ...]
+
+    @property
+    def name(self) -> str:
+        """The region's function."""
+        return self.artifact.compiled.name
+
+    @property
+    def config(self) -> HwConfig:
+        """The accelerator."""
+        return self.artifact.config
+
+    @property
+    def cycles(self) -> int:
+        """Of one run, weights coming from DRAM."""
+        return self.report.cycles
+
+    @cached_property
+    def macs(self) -> int:
+        """Of the network's own convolutions and dense layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def dram_bytes(self) -> int:
+        """All that moves over the DRAM's bus, in whole bursts, instructions included."""
+        report = self.report
+        return report.read.moved + report.written.moved + report.instruction_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """Packed weights, parameters and tables."""
+        return len(self.artifact.compiled.constants)
+
+    @property
+    def code_bytes(self) -> int:
+        """Instructions."""
+        return len(self.artifact.compiled.program.code)
+
+    @property
+    def dram_bytes_min(self) -> int:
+        """Constants, inputs, outputs and instructions, each once."""
+        compiled, block = self.artifact.compiled, self.config.block
+        ports = sum(packed_bytes(port, block) for port in compiled.inputs + compiled.outputs)
+        return self.weight_bytes + ports + self.code_bytes
+
+    @property
+    def engines(self) -> dict[str, EngineTime]:
+        """Every engine; its times sum to ``cycles``."""
+        return _engines(self.report.spent)
+
+    @cached_property
+    def array(self) -> ArrayUse:
+        """What became of every cycle of the array."""
+        useful = sum(layer.array.useful for layer in self.layers)
+        padding = sum(layer.array.padding for layer in self.layers)
+        rows = sum(layer.array.rows for layer in self.layers)
+        return ArrayUse(useful, padding, rows, self.engines["GEMM"].stalled)
+
+
+def profile_region(artifact: Artifact) -> RegionProfile:
+    """Time a compiled region on the cycle model and judge its layers.
+
+    EncodingError, OperandError or TokenError where its program is not sound.
+    """
+    report = simulate(artifact.compiled, artifact.config, timeline=True)
+    layers: list[LayerProfile] = []
+    done = 0
+    for layer in report.layers:
+        layers.append(_layer(layer, done, artifact.compiled, report))
+        done = max(done, layer.end)
+    return RegionProfile(artifact, report, tuple(layers))
+
+
+def _layer(layer: LayerCycles, done: int, compiled: Compiled, report: CycleReport) -> LayerProfile:
+    """``done``: the cycle by which all layers before had ended."""
+    span, config = layer.span, report.config
+    code = compiled.program.code[span.first * WORD_BYTES : span.last * WORD_BYTES]
+    dram = touched(code, config)
+    least = dram.bytes + len(code)
+    moved = layer.read.moved + layer.written.moved + len(code)
+    compute = span.macs / config.macs_per_cycle
+    traffic = least / config["DRAM_BYTES_PER_CYCLE"]
+    begin = min(done, _arithmetic_start(layer, report), layer.end)
+    engines = _engines(layer.spent)
+    return LayerProfile(
+        span.name,
+        span.origin,
+        span.macs,
+        max(layer.end - done, 0),
+        begin,
+        layer.end,
+        max(compute, traffic),
+        Resource.ARRAY if compute >= traffic else Resource.DRAM,
+        _limit(engines, moved / config["DRAM_BYTES_PER_CYCLE"], layer.end - begin),
+        layer.read.moved,
+        layer.written.moved,
+        len(code),
+        least,
+        config.macs_per_cycle,
+        engines,
+        _array_use(layer, config),
+        dram,
+    )
+
+
+def _arithmetic_start(layer: LayerCycles, report: CycleReport) -> int:
+    """When GEMM or VEC first worked on the layer; its end if they never did."""
+    mine = report.timeline[layer.span.first : layer.span.last]
+    starts = (entry.start for entry in mine if entry.engine in (Engine.GEMM, Engine.VEC))
+    return min(starts, default=layer.end)
+
+
+def _array_use(layer: LayerCycles, config: HwConfig) -> ArrayUse:
+    """Depthwise convolutions run on VEC and are no use of the array."""
+    spent = layer.spent[Engine.GEMM]
+    done = layer.macs[Engine.GEMM] / config.macs_per_cycle
+    # A transposed convolution's own count has taps that fall beside its output.
+    own = layer.span.macs - layer.span.vec_macs
+    useful = min(own / config.macs_per_cycle, done)
+    return ArrayUse(useful, done - useful, spent[Spent.BUSY] - done, _stalls(spent))
+
+
+def _limit(engines: Mapping[str, EngineTime], transfers: float, window: int) -> Limit:
+    """``transfers``: cycles of the DRAM's bus for all that the layer moves."""
+    used = {
+        Resource.ARRAY: engines["GEMM"].busy,
+        Resource.VEC: engines["VEC"].busy,
+        Resource.DRAM: transfers,
+    }
+    resource = max(used, key=lambda each: used[each])
+    share = min(used[resource] / window, 1.0) if window else 0.0
+    if share > MOSTLY:
+        return Limit(resource, share, f"{resource.value} {share:.0%}")
+    return _stall_limit(engines)
+
+
+def _stall_limit(engines: Mapping[str, EngineTime]) -> Limit:
+    """The largest loss of the engine that does the layer's arithmetic, else its moves."""
+    worker = next(
+        (name for name in ("GEMM", "VEC", "STORE", "LOAD") if engines[name].busy), "STORE"
+    )
+    time = engines[worker]
+    lost = {name: n for name, n in time.stalled.items() if name != Spent.FINISHED.name}
+    if not any(lost.values()):
+        return Limit(Resource.STALLS, 0.0, "nothing")
+    name = max(lost, key=lambda each: lost[each])
+    share = lost[name] / time.cycles
+    text = f"{worker}: {WORDS[Spent[name]]} {share:.0%}"
+    if name.startswith("WAIT_"):
+        text += _cause(engines[name.removeprefix("WAIT_")])
+    return Limit(Resource.STALLS, share, text)
+
+
+def _cause(awaited: EngineTime) -> str:
+    """What the engine that is waited for does with most of its time."""
+    lost = {"at work": awaited.busy}
+    lost |= {
+        WORDS[Spent[name]]: cycles
+        for name, cycles in awaited.stalled.items()
+        if name != Spent.FINISHED.name
+    }
+    name = max(lost, key=lambda each: lost[each])
+    return f" ({name})" if lost[name] else ""
+
+
+def _engines(spent: Mapping[Engine, Mapping[Spent, int]]) -> dict[str, EngineTime]:
+    return {
+        engine.name: EngineTime(times[Spent.BUSY], _stalls(times))
+        for engine, times in spent.items()
+    }
+
+
+def _stalls(times: Mapping[Spent, int]) -> dict[str, int]:
+    return {kind.name: cycles for kind, cycles in times.items() if kind is not Spent.BUSY}
+
+
+WORDS = {
+    Spent.BUSY: "at work",
+    Spent.WAIT_LOAD: "waiting for LOAD",
+    Spent.WAIT_GEMM: "waiting for GEMM",
+    Spent.WAIT_VEC: "waiting for VEC",
+    Spent.WAIT_STORE: "waiting for STORE",
+    Spent.FETCH: "instruction fetch",
+    Spent.QUEUES: "behind a full queue",
+    Spent.DRAM_LATENCY: "DRAM latency",
+    Spent.DRAM_BANDWIDTH: "DRAM shared",
+    Spent.REQUESTS: "small DRAM requests",
+    Spent.BANKS: "bank conflicts",
+    Spent.HAZARD: "pipeline hazards",
+    Spent.PARAMETERS: "reading parameters",
+    Spent.PIPELINE: "pipeline drain",
+    Spent.FINISHED: "nothing left to do",
+}
+"""What an engine spends cycles on, for people."""
