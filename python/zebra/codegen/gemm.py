@@ -163,7 +163,8 @@ class GemmGenerator:
         self.outs = room.slots(Memory.ACT, out, 1)
         inputs = 2 * source if room.left(Memory.ACT) >= 2 * (source + out) else source
         spare = (room.left(Memory.ACT) - inputs) // out
-        self.skips = room.slots(Memory.ACT, out, max(1, min(3, spare)))
+        most = 3 if self.plan.before is None else 2
+        self.skips = room.slots(Memory.ACT, out, max(1, min(most, spare)))
         entries = after.post.entries(self.tiling.out_blocks)
         self.after_pars = room.slots(Memory.PAR, entries, 1)
 
