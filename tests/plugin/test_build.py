@@ -130,3 +130,21 @@ def test_a_bilinear_resize_stays_on_the_host_and_compiles() -> None:
     assert out.std() > 1
     hosts = {op.name for op in zebra.inspect(mod, target="zebra").host}
     assert "image.resize2d" in hosts
+
+
+def test_simulated_quantization_runs_on_the_accelerator() -> None:
+    """ONNX QDQ form: float convolutions between dequantize and quantize."""
+    rng = np.random.default_rng(0)
+    x = relay.var("x", shape=(1, 4, 6, 6), dtype="float32")
+    scale, zero = relay.const(0.05), relay.const(0, "int32")
+
+    def fake(value: Any) -> Any:
+        return relay.qnn.op.dequantize(relay.qnn.op.quantize(value, scale, zero), scale, zero)
+
+    weight = relay.const(rng.integers(-128, 128, (8, 4, 3, 3)).astype("int8"))
+    kernel = relay.qnn.op.dequantize(weight, relay.const(0.01), zero)
+    conv = fake(relay.nn.conv2d(fake(x), kernel, channels=8, kernel_size=(3, 3)))
+    mod = tvm.IRModule.from_expr(relay.Function([x], conv))
+    with tvm.transform.PassContext(opt_level=3):
+        library = relay.build(mod, target="zebra")
+    assert "zebra" in [module.type_key for module in library.get_lib().imported_modules]

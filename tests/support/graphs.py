@@ -263,7 +263,11 @@ class GraphBuilder:
         return g.Conv2d(name, (x.name,), shape, weight, self.scale(k), self.finish())
 
     def separable(self, name: str, x: g.Node) -> None:
-        """A VEC operator and the 1x1 convolution that alone reads it."""
+        """A VEC operator, at times behind a convolution, and the 1x1 convolution that reads it."""
+        if self.number(0, 1):
+            count = len(self.nodes)
+            self.conv(f"{name}.first", x)
+            x = self.nodes[-1] if len(self.nodes) > count else x
         count = len(self.nodes)
         (self.depthwise, self.binary, self.table, self.pool)[self.number(0, 3)](name, x)
         if len(self.nodes) > count:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zebra.codegen.constants import ConstantPool, pack_diagonal, pack_taps
+from zebra.codegen.conv import ConvMaker
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
 from zebra.codegen.slots import Room
@@ -46,6 +47,13 @@ class AccumPlan:
     """POST passes in order; all but the last stay in ACC."""
     diagonal: int | None
     """Address of the taps as diagonal weight tiles, for the array."""
+    array_blocks: int
+    """The most channel blocks of a tile that the array sums."""
+
+    @property
+    def diagonal_tiles(self) -> int:
+        """WGT tiles of one slot for diagonal weights."""
+        return self.array_blocks * self.tiling.kernel[0] * self.tiling.kernel[1]
 
 
 def plan_accum(
@@ -53,9 +61,12 @@ def plan_accum(
     pool: ConstantPool,
     config: HwConfig,
     tiling: WindowTiling | None = None,
-    on_array: bool = False,
+    array_blocks: int = 0,
 ) -> AccumPlan:
-    """Choose the tiling, unless it is given, and pack the constants (``on_array``: for it too)."""
+    """Choose the tiling, unless it is given, and pack the constants.
+
+    ``array_blocks``: the most channel blocks of a tile that GEMM will sum instead of VEC.
+    """
     channels = layer.out.dims[1]
     passes = []
     if layer.divide is not None:
@@ -80,16 +91,27 @@ def plan_accum(
             config,
         )
     diagonal = None
-    if on_array and layer.taps is not None:
+    if array_blocks and layer.taps is not None:
         diagonal = pool.add(pack_diagonal(layer.taps, config.block))
-    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal)
+    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal, array_blocks)
 
 
 class AccumMaker:
     """Computes tiles of an AccumLayer in ACT."""
 
-    def __init__(self, plan: AccumPlan, emitter: Emitter, room: Room, outs: int = 0) -> None:
-        """``outs``: ACT vectors per copy that the caller will still take from ``room``."""
+    def __init__(
+        self,
+        plan: AccumPlan,
+        emitter: Emitter,
+        room: Room,
+        outs: int = 0,
+        first: ConvMaker | None = None,
+    ) -> None:
+        """``outs``: ACT vectors per copy that the caller will still take from ``room``.
+
+        ``first`` computes what the layer reads; without it that is loaded.
+        """
+        self.first = first
         self.plan, self.emitter = plan, emitter
         self.layer, self.tiling = plan.layer, plan.tiling
         tiling, window = plan.tiling, plan.layer.window
@@ -107,55 +129,64 @@ class AccumMaker:
         sets = room.copies(2, par=sum(entries) + taps)
         self.taps = room.slots(Memory.PAR, taps, sets)
         self.pars = [room.slots(Memory.PAR, size, sets) for size in entries]
-        self._made = 0
         if plan.diagonal is not None:
-            tiles = tiling.blocks * tiling.kernel[0] * tiling.kernel[1]
-            self.diagonals = room.slots(Memory.WGT, tiles, 2)
+            self.diagonals = room.slots(Memory.WGT, plan.diagonal_tiles, 2)
 
-    def make(self, tile: Tile, target: int, on_array: bool = False) -> None:
-        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns].
+    def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
+        """What of ``tile`` can run before GEMM is free: all of it, unless GEMM has a share.
 
-        ``on_array``: GEMM sums the taps (all at once) instead of VEC.
+        The result is [blocks][rows][columns] in ACT at ``target``; ``on_array`` says
+        how many channel blocks, the last ones, GEMM sums instead of VEC.
         """
-        acc, _ = self.accs.get(self._made)
-        self._made += 1
-        window = self.layer.window
+        kernel = self.layer.window.kernel
+        on_vec = tile.blocks - on_array
         if on_array:
-            self._multiply(tile, acc)
-            self._finish(tile, target, acc)
-            return
+            self._load_source(tile, (0, kernel[0]), (0, kernel[1]))
         fresh = True
-        for kernel_rows in steps(window.kernel[0], self.tiling.kernel[0]):
-            for kernel_columns in steps(window.kernel[1], self.tiling.kernel[1]):
-                self._accumulate(tile, kernel_rows, kernel_columns, acc, fresh)
+        for kernel_rows in steps(kernel[0], self.tiling.kernel[0]):
+            for kernel_columns in steps(kernel[1], self.tiling.kernel[1]):
+                if on_vec:
+                    self._accumulate(tile, on_vec, kernel_rows, kernel_columns, fresh)
                 fresh = False
-        self._finish(tile, target, acc)
+        if not on_array:
+            self._finish(tile, target)
+
+    def late(self, tile: Tile, target: int, on_array: int = 0) -> None:
+        """GEMM's share of ``tile``, and its result."""
+        if on_array:
+            self._multiply(tile, on_array)
+            self._finish(tile, target)
 
     def _accumulate(
         self,
         tile: Tile,
+        blocks: int,
         kernel_rows: tuple[int, int],
         kernel_columns: tuple[int, int],
-        acc: int,
         fresh: bool,
     ) -> None:
+        """VEC sums the first ``blocks`` channel blocks."""
         source_tile, source = self._load_source(tile, kernel_rows, kernel_columns)
+        part = replace(tile, blocks=blocks)
         par = 0
         if self.plan.taps is not None:
-            par = self._load_taps(tile, kernel_rows, kernel_columns)
-        self._issue(tile, source_tile, (kernel_rows[1], kernel_columns[1]), source, acc, par, fresh)
+            par = self._load_taps(part, kernel_rows, kernel_columns)
+        acc, _ = self.accs.get(tile)
+        self._issue(part, source_tile, (kernel_rows[1], kernel_columns[1]), source, acc, par, fresh)
 
-    def _multiply(self, tile: Tile, acc: int) -> None:
-        """The taps as diagonal weights: each channel block reads its own input block."""
+    def _multiply(self, tile: Tile, blocks: int) -> None:
+        """GEMM sums the last ``blocks``: taps as diagonal weights, own input blocks only."""
         window, plan = self.layer.window, self.plan
         assert plan.diagonal is not None
         (kh, kw), taps = window.kernel, window.kernel[0] * window.kernel[1]
         source, address = self._load_source(tile, (0, kh), (0, kw))
-        weights, held = self.diagonals.get(tile.block)
+        acc, _ = self.accs.get(tile)
+        first = tile.blocks - blocks
+        weights, held = self.diagonals.get((tile.block + first, blocks))
         if not held:
             size = self.emitter.config.block**2
-            start = plan.diagonal + tile.block * taps * size
-            level = DmaLevel(tile.blocks * taps, size, 1)
+            start = plan.diagonal + (tile.block + first) * taps * size
+            level = DmaLevel(blocks * taps, size, 1)
             self.emitter.load_entries(Memory.WGT, start, weights, (level,))
         width, columns = source.columns[1], tile.columns[1]
         pixels = (
@@ -163,12 +194,19 @@ class AccumMaker:
             GemmLevel(tile.rows[1], window.stride[0] * width, 0, columns),
         )
         others = (
-            GemmLevel(tile.blocks, source.pixels, taps, tile.pixels),
+            GemmLevel(blocks, source.pixels, taps, tile.pixels),
             GemmLevel(kw, window.dilation[1], 1, 0),
             GemmLevel(kh, window.dilation[0] * width, kw, 0),
         )
-        loops = pixel_nest(pixels, others)
-        self.emitter.issue(Gemm(overwrite=True, act=address, wgt=weights, acc=acc, loops=loops))
+        self.emitter.issue(
+            Gemm(
+                overwrite=True,
+                act=address + first * source.pixels,
+                wgt=weights,
+                acc=acc + first * tile.pixels,
+                loops=pixel_nest(pixels, others),
+            )
+        )
 
     def _load_source(
         self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]
@@ -179,7 +217,11 @@ class AccumMaker:
         columns = window.reach(tile.columns, kernel_columns, 1)
         source = Tile(tile.n, tile.block, tile.blocks, rows, columns)
         address, held = self.sources.get(source)
-        if not held:
+        if held:
+            return source, address
+        if self.first is not None:
+            self.first.make(source, address, window.pad_value)
+        else:
             self.emitter.load_tile(self.layer.inputs[0], source, address, window.pad_value)
         return source, address
 
@@ -187,7 +229,7 @@ class AccumMaker:
         self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]
     ) -> int:
         assert self.plan.taps is not None
-        address, held = self.taps.get((tile.block, kernel_rows, kernel_columns))
+        address, held = self.taps.get((tile.block, tile.blocks, kernel_rows, kernel_columns))
         if held:
             return address
         kh, kw = self.layer.window.kernel
@@ -238,7 +280,8 @@ class AccumMaker:
             )
         )
 
-    def _finish(self, tile: Tile, out: int, acc: int) -> None:
+    def _finish(self, tile: Tile, out: int) -> None:
+        acc, _ = self.accs.get(tile)
         for number, (post, slots) in enumerate(zip(self.plan.passes, self.pars)):
             key = (tile.block, tile.blocks)
             par = load_parameters(self.emitter, post, slots, key, tile.block, tile.blocks)
@@ -262,5 +305,5 @@ def emit_accum(plan: AccumPlan, emitter: Emitter) -> None:
     outs = room.slots(Memory.ACT, size, maker.count)
     for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
         target, _ = outs.get(index)
-        maker.make(tile, target)
+        maker.early(tile, target)
         emitter.store_tile(out, tile, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zebra.codegen.constants import ConstantPool, pack_weights
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest
@@ -136,7 +136,9 @@ class ConvMaker:
         self.plan, self.emitter = plan, emitter
         source = source_tile(plan, piece, plan.whole).vectors
         self.sources = room.slots(Memory.ACT, source, room.copies(2, act=source))
-        self.accs = room.slots(Memory.ACC, piece.vectors, room.copies(2, acc=piece.vectors))
+        height, width = plan.layer.out.dims[2:]
+        vectors = piece.blocks * min(piece.rows[1], height) * min(piece.columns[1], width)
+        self.accs = room.slots(Memory.ACC, vectors, room.copies(2, acc=vectors))
         kernel = plan.layer.window.kernel
         tiles = piece.blocks * plan.in_blocks * kernel[0] * kernel[1]
         count = pieces * len(plan.weights)
@@ -148,8 +150,25 @@ class ConvMaker:
         self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))
         self._made = 0
 
-    def make(self, tile: Tile, target: int) -> None:
-        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
+    def make(self, tile: Tile, target: int, pad_value: int = 0) -> None:
+        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns], padding filled."""
+        framed = self.emitter.frame(self.plan.layer.out.dims, tile, target, pad_value)
+        if framed is None:
+            return
+        inside, origin = framed
+        acc = self._multiply(inside)
+        plan, channels = self.plan.post, (tile.block, tile.blocks)
+        par = load_parameters(self.emitter, plan, self.pars, channels, *channels)
+        columns, rows, blocks = post_levels(inside, plan)
+        levels = (
+            columns,
+            replace(rows, dst=tile.columns[1]),
+            replace(blocks, dst=tile.pixels),
+        )
+        issue_post(self.emitter, plan, par, (Memory.ACC, acc), (Memory.ACT, origin), levels)
+
+    def _multiply(self, tile: Tile) -> int:
+        """The accumulators of ``tile``."""
         plan, emitter, channels = self.plan, self.emitter, (tile.block, tile.blocks)
         acc, _ = self.accs.get(self._made)
         self._made += 1
@@ -162,6 +181,4 @@ class ConvMaker:
             weights = load_weights(plan, self.weights, emitter, base, channels, plan.whole)
             source = (extent, address)
             issue_gemm(plan, emitter, tile, plan.whole, source, weights, acc, number == 0)
-        par = load_parameters(emitter, plan.post, self.pars, channels, *channels)
-        levels = post_levels(tile, plan.post)
-        issue_post(emitter, plan.post, par, (Memory.ACC, acc), (Memory.ACT, target), levels)
+        return acc

@@ -140,11 +140,25 @@ class Emitter:
 
     def load_tile(self, view: View, tile: Tile, sram: int, pad_value: int = 0) -> None:
         """Bring a tile to ACT as [blocks][rows][columns], padding filled."""
-        rows = _clip(tile.rows, view.dims[2])
-        columns = _clip(tile.columns, view.dims[3])
+        framed = self.frame(view.dims, tile, sram, pad_value)
+        if framed is None:
+            return
+        inside, origin = framed
+        for run in channel_runs(view, tile.block, tile.blocks):
+            self._load_run(view, inside, run, origin, tile.columns[1], tile.pixels)
+
+    def frame(
+        self, dims: tuple[int, int, int, int], tile: Tile, sram: int, pad_value: int
+    ) -> tuple[Tile, int] | None:
+        """Fill what of a tile lies outside an image of ``dims``.
+
+        Returns the part inside and the address of its first pixel; None if all is outside.
+        """
+        rows = _clip(tile.rows, dims[2])
+        columns = _clip(tile.columns, dims[3])
         if rows[1] <= 0 or columns[1] <= 0:
             self._fill(tile, sram, (0, tile.rows[1]), (0, tile.columns[1]), pad_value)
-            return
+            return None
         top, left = rows[0] - tile.rows[0], columns[0] - tile.columns[0]
         bottom, right = top + rows[1], left + columns[1]
         for fill_rows, fill_columns in (
@@ -155,9 +169,7 @@ class Emitter:
         ):
             self._fill(tile, sram, fill_rows, fill_columns, pad_value)
         inside = replace(tile, rows=rows, columns=columns)
-        origin = sram + top * tile.columns[1] + left
-        for run in channel_runs(view, tile.block, tile.blocks):
-            self._load_run(view, inside, run, origin, tile.columns[1], tile.pixels)
+        return inside, sram + top * tile.columns[1] + left
 
     def _fill(
         self,

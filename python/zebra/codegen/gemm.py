@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+import numpy as np
 
 from zebra.codegen.accum import AccumMaker, AccumPlan, plan_accum
 from zebra.codegen.constants import ConstantPool
@@ -28,7 +31,14 @@ from zebra.codegen.slots import MAX_SLOTS, Room
 from zebra.hw import HwConfig
 from zebra.isa.insns import Memory
 from zebra.schedule.layers import AccumLayer, BinaryLayer, FusedLayer, GemmLayer
-from zebra.schedule.tiling import GemmTiling, GemmWorkload, Order, PixelTiling, WindowTiling
+from zebra.schedule.tiling import (
+    GemmTiling,
+    GemmWorkload,
+    Order,
+    PixelTiling,
+    WindowTiling,
+    array_blocks,
+)
 from zebra.schedule.views import View
 from zebra.schedule.workloads import gemm_workload
 
@@ -55,6 +65,7 @@ class GemmPlan:
     tiling: GemmTiling
     before: BeforePlan | None
     after: AfterPlan | None
+    first: ConvPlan | None = None
 
 
 def plan_gemm(
@@ -73,6 +84,7 @@ def plan_gemm(
         tiling,
         _plan_before(layer, tiling, pool, config),
         None if layer.after is None else _plan_after(layer.after, layer.gemm, pool, config),
+        None if layer.first is None else plan_conv(layer.first, pool, config),
     )
 
 
@@ -86,7 +98,9 @@ def _plan_before(
         return plan_conv(layer, pool, config)
     if isinstance(layer, AccumLayer):
         window = WindowTiling(tiling.chunk, layer.window.kernel, tiling.pixels)
-        return plan_accum(layer, pool, config, window, tiling.on_array > 0)
+        total = fused.gemm.inputs[0].channel_blocks
+        most = int(array_blocks(np.array(tiling.chunk), tiling.on_array, total))
+        return plan_accum(layer, pool, config, window, most)
     return plan_elementwise(layer, pool, config, PixelTiling(tiling.chunk, tiling.pixels))
 
 
@@ -130,7 +144,8 @@ class _Piece:
     number: int
     tile: Tile
     offset: int
-    on_array: bool
+    on_array: int
+    """Channel blocks that GEMM sums."""
 
 
 class GemmGenerator:
@@ -179,14 +194,23 @@ class GemmGenerator:
         self.sources = room.slots(Memory.ACT, source, 1 if single else 2)
         rows, columns = tiling.pixels
         piece = Tile(0, 0, tiling.chunk, (0, rows), (0, columns))
+        pieces = -(-self.plan.conv.in_blocks // tiling.chunk)
         if isinstance(before, ConvPlan):
-            pieces = -(-self.plan.conv.in_blocks // tiling.chunk)
-            spare = min(room.left(Memory.WGT) // 2, 2 * tiles)
             self.maker: ConvMaker | AccumMaker | ElementwiseMaker = ConvMaker(
-                before, piece, pieces, spare, self.emitter, room
+                before, piece, pieces, 2 * tiles, self.emitter, room
             )
         elif isinstance(before, AccumPlan):
-            self.maker = AccumMaker(before, self.emitter, room)
+            first = None
+            if self.plan.first is not None:
+                spare = 2 * tiles + 2 * before.diagonal_tiles
+                window = before.layer.window
+                reach = replace(
+                    piece,
+                    rows=window.reach((0, rows), (0, window.kernel[0]), 0),
+                    columns=window.reach((0, columns), (0, window.kernel[1]), 1),
+                )
+                first = ConvMaker(self.plan.first, reach, pieces, spare, self.emitter, room)
+            self.maker = AccumMaker(before, self.emitter, room, first=first)
         else:
             self.maker = ElementwiseMaker(before, self.emitter, room)
 
@@ -204,15 +228,35 @@ class GemmGenerator:
                 # Most recently used, so that the next input tile takes the other slot.
                 self.sources.get(number)
             # VEC sums the next input tile under this multiplication, GEMM sums behind it.
-            early = [p for p in queue[position] if p.number == number or not p.on_array]
-            for piece in early:
-                self._make(piece)
+            pending = self._make_pieces(queue[position], number)
             self._multiply(step, number)
             if step.last:
                 self._finish(step.tile, step.index)
-            for piece in queue[position]:
-                if piece not in early:
-                    self._make(piece)
+            if pending is not None:
+                self._late(pending)
+
+    def _make_pieces(self, pieces: list[_Piece], current: int) -> _Piece | None:
+        """Emit what can run now; the piece returned still lacks GEMM's share.
+
+        Pieces with such a share and those without take turns, so that GEMM and VEC
+        sum side by side.
+        """
+        shared = [piece for piece in pieces if piece.on_array]
+        alone = [piece for piece in pieces if not piece.on_array]
+        pending: _Piece | None = None
+        for pair in zip_longest(shared, alone):
+            for piece in pair:
+                if piece is None:
+                    continue
+                if pending is not None and piece.on_array:
+                    self._late(pending)
+                self._early(piece)
+                if piece.on_array:
+                    pending = piece
+        if pending is not None and pending.number == current:
+            self._late(pending)
+            return None
+        return pending
 
     def _begins(self, position: int) -> bool:
         """Whether a step reads another input tile than the one before it."""
@@ -236,24 +280,27 @@ class GemmGenerator:
     def _pieces(self, number: int, step: _Step) -> list[_Piece]:
         """The pieces of one input tile, those on the array spread evenly among them."""
         tile, (first, count) = step.tile, step.part.blocks
-        parts = steps(count, self.tiling.chunk)
-        share = self.tiling.on_array
-        return [
-            _Piece(
-                number,
-                Tile(tile.n, first + start, size, tile.rows, tile.columns),
-                start * tile.pixels,
-                (place + 1) * share // len(parts) > place * share // len(parts),
-            )
-            for place, (start, size) in enumerate(parts)
-        ]
+        chunk, share = self.tiling.chunk, self.tiling.on_array
+        total = self.plan.conv.in_blocks
+        pieces = []
+        for start, size in steps(count, chunk):
+            begin, end = first + start, first + start + size
+            on_array = end * share // total - begin * share // total
+            part = Tile(tile.n, first + start, size, tile.rows, tile.columns)
+            pieces.append(_Piece(number, part, start * tile.pixels, on_array))
+        return pieces
 
-    def _make(self, piece: _Piece) -> None:
+    def _early(self, piece: _Piece) -> None:
         address = self.sources.get(piece.number)[0] + piece.offset
         if isinstance(self.maker, AccumMaker):
-            self.maker.make(piece.tile, address, piece.on_array)
+            self.maker.early(piece.tile, address, piece.on_array)
         else:
             self.maker.make(piece.tile, address)
+
+    def _late(self, piece: _Piece) -> None:
+        if isinstance(self.maker, AccumMaker):
+            address = self.sources.get(piece.number)[0] + piece.offset
+            self.maker.late(piece.tile, address, piece.on_array)
 
     def _multiply(self, step: _Step, number: int) -> None:
         conv, emitter, tile = self.plan.conv, self.emitter, step.tile

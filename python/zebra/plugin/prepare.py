@@ -18,18 +18,18 @@ def prepare(mod: IRModule, params: Mapping[str, Any], target: Target) -> IRModul
     """The module with its parameters bound and its regions cut out; ``mod`` is not changed.
 
     A module that is partitioned already is only bound, a quantized one (any
-    ``qnn`` operator) is partitioned, a float one is quantized first, with the
-    data of the surrounding ``zebra.calibrate`` if there is one.
+    ``qnn`` operator) is legalized and partitioned, a float one is quantized first,
+    with the data of the surrounding ``zebra.calibrate`` if there is one.
     """
     if is_partitioned(mod):
         return bind(mod, params)
     # Only such a build needs these rooms: importing Zebra stays cheap.
-    from zebra.relay import partition, quantize
+    from zebra.relay import legalize, partition, quantize
     from zebra.relay.calibration import current_calibration
 
     config = config_of(target)
     if is_quantized(mod):
-        mod = bind(mod, params)
+        mod = legalize(bind(mod, params))
     else:
         mod = quantize(mod, params, current_calibration(), target=f"zebra/{config.name}")
     return partition(mod, config)

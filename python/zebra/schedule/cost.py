@@ -113,7 +113,7 @@ def gemm_costs(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> li
     weights = work.out_blocks * work.in_blocks * taps * work.passes * tile
     results = written * (2 if work.after else 1)
     overlaps = _overlaps(work, config, cand)
-    made = _made(work, cand, counts)
+    made = _made(work, config, cand, counts)
     fetched = WORD_BYTES * tiles * (3 * counts.steps * work.passes + (6 if work.after else 3))
     turns = _turns(tiles, gemm / tiles, vec / tiles, written / bandwidth, work.after > 0, config)
     costs = []
@@ -172,15 +172,19 @@ class _Made:
     vec: FloatArray
 
 
-def _made(work: GemmWorkload, cand: GemmCandidates, counts: _Counts) -> _Made:
+def _made(work: GemmWorkload, config: HwConfig, cand: GemmCandidates, counts: _Counts) -> _Made:
     if work.before is None:
         return _Made(np.zeros(cand.rows.shape), np.zeros(cand.rows.shape))
     before = work.before
     vectors = work.in_blocks * counts.groups
-    pieces = _ceil(cand.in_blocks, np.maximum(cand.chunk, 1))
-    moved = vectors * before.taps * cand.on_array / pieces
-    overhead = counts.in_tiles * pieces * TILE_OVERHEAD
-    return _Made(vectors * before.gemm + moved, vectors * before.vec - moved + overhead)
+    moved = vectors * before.taps * cand.on_array / work.in_blocks
+    overhead = counts.in_tiles * _ceil(cand.in_blocks, np.maximum(cand.chunk, 1)) * TILE_OVERHEAD
+    gemm, vec = vectors * before.gemm + moved, vectors * before.vec - moved + overhead
+    if before.first is None:
+        return _Made(gemm, vec)
+    read = before.inside(*before.extent(cand.rows, cand.columns))
+    sources = work.in_blocks * _ceil(read, config.rows)
+    return _Made(gemm + sources * before.first.gemm, vec + sources + overhead)
 
 
 def _before_weights(
@@ -190,12 +194,11 @@ def _before_weights(
     before = work.before
     if before is None:
         return np.zeros(cand.rows.shape)
-    pieces = _ceil(cand.in_blocks, np.maximum(cand.chunk, 1))
-    share = np.where(cand.on_array > 0, cand.on_array / pieces, 0.0) if before.taps else 1.0
-    tiles = work.in_blocks * (before.gemm or before.taps) * share
+    per_block = before.gemm + (before.first.gemm if before.first is not None else 0)
+    tiles = work.in_blocks * per_block + before.taps * cand.on_array
     stay = tiles + 2 * cand.weights <= config.wgt_entries
-    result: FloatArray = tiles * float(config.block**2) * np.where(stay, 1.0, inputs)
-    return result
+    times = np.where(stay, 1.0, inputs)
+    return np.asarray(tiles * times * config.block**2, np.float64)
 
 
 def _row_bytes(
@@ -217,18 +220,13 @@ def _input_bytes(
     """(bytes of one load, bytes for all channels and taps of one tile of pixels)."""
     height, width, size = cand.height, cand.width, work.in_size
     blocks, whole, operands = cand.in_blocks, work.in_blocks, 1
-    before = work.before
-    if before is not None:
-        height = (height - 1) * before.stride[0] + before.kernel[0]
-        width = (width - 1) * before.stride[1] + before.kernel[1]
-        # At most: an image that the window's padding enlarges is smaller.
-        size = (
-            (size[0] - 1) * before.stride[0] + before.kernel[0],
-            (size[1] - 1) * before.stride[1] + before.kernel[1],
-        )
-        operands = before.operands
-        if before.in_blocks:
-            blocks, whole = np.full_like(cand.in_blocks, before.in_blocks), before.in_blocks
+    layer = work.before
+    while layer is not None:
+        height, width = layer.extent(height, width)
+        size, operands = layer.in_size, layer.operands
+        if layer.in_blocks:
+            blocks, whole = np.full_like(cand.in_blocks, layer.in_blocks), layer.in_blocks
+        layer = layer.first
     height, width = np.minimum(height, size[0]), np.minimum(width, size[1])
     plane = _row_bytes(height, width, width >= size[1], config) * operands
     parts = _ceil(work.kernel[0], cand.kernel_rows) * _ceil(work.kernel[1], cand.kernel_columns)
@@ -282,10 +280,9 @@ def cheapest(work: GemmWorkload, config: HwConfig) -> tuple[GemmTiling, float]:
 
 def before_alone(work: GemmWorkload, before: Before, config: HwConfig) -> float:
     """Cycles of ``before`` as a layer of its own, through DRAM, if it is not a convolution."""
-    height, width = work.in_size
-    pixels = work.batch * height * width
+    pixels = work.batch * work.in_size[0] * work.in_size[1]
     vectors = work.in_blocks * -(-pixels // config.rows)
-    source = pixels * before.stride[0] * before.stride[1] * before.operands
+    source = work.batch * before.in_size[0] * before.in_size[1] * before.operands
     moved = (source + pixels) * work.in_blocks * config.block / config["DRAM_BYTES_PER_CYCLE"]
     return max(vectors * before.vec, moved) + 4 * config["DRAM_LATENCY"]
 

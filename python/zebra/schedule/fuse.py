@@ -1,15 +1,18 @@
 """Joins a convolution with the layers around it, so that what they exchange stays in ACT.
 
-Two forms: an operator of two tensors (a residual addition) behind a convolution,
-and any layer (convolution, depthwise convolution, pooling, element-wise) whose
-result only a 1x1 convolution reads. Layers are joined where the values between them have no
-other reader or writer, the joined layer has a tiling that fits, and it pays.
+Three forms: an operator of two tensors (a residual addition) behind a convolution;
+any layer (convolution, depthwise convolution, pooling, element-wise) whose result
+only a 1x1 convolution reads; and the convolution in front of such a depthwise or
+pooling layer (the expansion of an inverted residual). Layers are joined where the
+values between them have no other reader or writer, the joined layer has a tiling
+that fits, and it pays.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from zebra.errors import UnsupportedError
 from zebra.hw import HwConfig
@@ -33,7 +36,8 @@ def fuse(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) ->
     ``outputs`` are buffers that the region's caller reads.
     """
     private = _private_buffers(layers, outputs)
-    return _with_before(_with_after(layers, private, config), private, config)
+    pairs = _with_before(_with_after(layers, private, config), private, config)
+    return _with_first(pairs, private, config)
 
 
 def _private_buffers(layers: Sequence[Layer], outputs: Collection[str]) -> set[str]:
@@ -128,6 +132,29 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
     return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
 
 
+def _with_first(layers: Sequence[Layer], private: set[str], config: HwConfig) -> list[Layer]:
+    """Convolutions joined to the window layer that alone reads them, if that is joined already."""
+    makers = {layer.out: layer for layer in layers if layer.out.buffer in private}
+    joined: dict[str, FusedLayer] = {}
+    for layer in layers:
+        if not isinstance(layer, FusedLayer) or not isinstance(layer.before, AccumLayer):
+            continue
+        first = makers.get(layer.before.inputs[0])
+        if not isinstance(first, GemmLayer) or first.groups != 1:
+            continue
+        candidate = replace(
+            layer,
+            origin=f"{first.origin}+{layer.origin}",
+            inputs=(*first.inputs, *layer.inputs[1:]),
+            first=first,
+            macs=first.macs + layer.macs,
+        )
+        if _pays(candidate, layer, config):
+            joined[layer.name] = candidate
+    gone = {layer.first.name for layer in joined.values() if layer.first is not None}
+    return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
+
+
 def _makes(maker: Layer, gemm: GemmLayer) -> bool:
     """Whether ``maker`` can compute the tiles that ``gemm`` reads."""
     if maker.out != gemm.inputs[0]:
@@ -162,7 +189,9 @@ def _pays(fused: FusedLayer, alone: GemmLayer | FusedLayer, config: HwConfig) ->
         return False
     work = gemm_workload(fused, config)
     apart = cheapest(gemm_workload(alone, config), config)[1]
-    if isinstance(fused.before, GemmLayer):
+    if fused.first is not None:
+        apart += cheapest(gemm_workload(fused.first, config), config)[1]
+    elif isinstance(fused.before, GemmLayer):
         apart += cheapest(gemm_workload(fused.before, config), config)[1]
     elif work.before is not None:
         apart += before_alone(work, work.before, config)

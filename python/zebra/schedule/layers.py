@@ -108,13 +108,15 @@ class TableLayer(Layer):
 class FusedLayer(Layer):
     """A convolution with its neighbours, tile by tile: what lies between them stays in ACT.
 
-    ``before`` computes each tile that ``gemm`` reads; ``after`` combines each tile
-    that it writes with a second tensor of the same shape.
+    ``before`` computes each tile that ``gemm`` reads, ``first`` each tile that
+    ``before`` reads; ``after`` combines each tile that ``gemm`` writes with a second
+    tensor of the same shape.
     """
 
     gemm: GemmLayer
     before: AccumLayer | BinaryLayer | GemmLayer | TableLayer | None = None
     after: BinaryLayer | None = None
+    first: GemmLayer | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

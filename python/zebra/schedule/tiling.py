@@ -24,7 +24,7 @@ MAX_EXTENT = 1 << 12
 MAX_STRIDE = (1 << 16) - 1
 """Largest scratchpad stride."""
 SHARES = ((1, 4), (1, 3), (1, 2), (2, 3))
-"""Shares of a depthwise layer's pieces that the array may take over from VEC."""
+"""Shares of a depthwise layer's channels that the array may take over from VEC."""
 MAX_ITERATIONS = 1 << 24
 """Largest number of iterations of one instruction."""
 
@@ -45,6 +45,7 @@ class Before:
     Costs count per vector of its result: one pixel of one channel block.
     """
 
+    in_size: tuple[int, int]
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
@@ -62,6 +63,19 @@ class Before:
     """GEMM cycles (a convolution); as many WGT tiles per channel block."""
     taps: int = 0
     """Taps that the array could sum instead of VEC (depthwise); 0: none."""
+    first: Before | None = None
+    """A convolution that computes what this layer reads."""
+
+    def extent(self, height: IntArray, width: IntArray) -> tuple[IntArray, IntArray]:
+        """Rows and columns that it reads for a tile of ``height`` x ``width``, padding included."""
+        return (
+            (height - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1,
+            (width - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1,
+        )
+
+    def inside(self, height: IntArray, width: IntArray) -> IntArray:
+        """The most pixels of its image among that many rows and columns."""
+        return np.minimum(height, self.in_size[0]) * np.minimum(width, self.in_size[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ class GemmTiling:
     chunk: int = 0
     """Channel blocks that ``before`` computes at a time, a piece."""
     on_array: int = 0
-    """How many of an input tile's pieces the array sums instead of VEC (depthwise)."""
+    """How many of the input's channel blocks the array sums instead of VEC (depthwise)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +154,7 @@ class GemmCandidates:
     chunk: IntArray
     """Channel blocks of a piece that ``before`` computes at a time; 0 without it."""
     on_array: IntArray
-    """Pieces of an input tile that the array sums."""
+    """Channel blocks of the input that the array sums."""
     height: IntArray
     """Rows of one input tile."""
     width: IntArray
@@ -242,44 +256,55 @@ def _grid(work: GemmWorkload) -> GemmCandidates:
 def _with_chunks(
     work: GemmWorkload, before: Before, cand: GemmCandidates, config: HwConfig
 ) -> GemmCandidates:
-    """Candidates that leave room for two pieces of what ``before`` reads, as large as fit.
-
-    Each is given twice where the array can help: without, and with half the pieces on it.
-    """
-    source = before_source(before, cand)
+    """Candidates that leave room for two pieces of what ``before`` reads, as large as fit."""
+    height, width = before.extent(cand.rows, cand.columns)
+    first = before.first
     act = config.act_entries - input_slots(work, cand) * cand.act_in
-    act = act - (3 if work.after else 2) * cand.act_out - 2 * before.in_blocks * source
+    act = act - (3 if work.after else 2) * cand.act_out
     acc = config.acc_entries - 2 * cand.act_out
     par = config.par_entries - gemm_parameters(work, cand.out_blocks)
     wgt = config.wgt_entries - 2 * cand.weights
+    pixels = cand.rows * cand.columns * (1 if before.accumulates else 0)
+    vectors, parameters, array = before.operands * height * width, before.parameters, before.gemm
+    if before.in_blocks:
+        act, vectors = act - 2 * before.in_blocks * height * width, np.zeros_like(act)
+    if first is not None:
+        rows, columns = first.extent(height, width)
+        act = act - 2 * first.in_blocks * rows * columns
+        pixels = pixels + before.inside(height, width)
+        parameters, array = parameters + first.parameters, first.gemm
     least = (act >= 0) & (acc >= 0) & (par >= 0) & (wgt >= 0)
-    largest = np.minimum(cand.in_blocks, par // (2 * before.parameters))
-    if not before.in_blocks:
-        largest = np.minimum(largest, act // (2 * before.operands * source))
-    if before.accumulates:
-        largest = np.minimum(largest, acc // (2 * cand.rows * cand.columns))
-    if before.gemm or before.taps:
-        array = wgt // (2 * (before.gemm or before.taps))
-        largest = np.minimum(largest, np.maximum(array, 0 if before.gemm else 1))
+    largest = np.minimum(cand.in_blocks, par // (2 * parameters))
+    for room, size in ((act, vectors), (acc, pixels), (wgt, np.full_like(act, array))):
+        largest = np.minimum(largest, np.where(size > 0, room // np.maximum(2 * size, 1), largest))
     keep = least & (largest >= 1)
-    cand, largest = cand.select(keep), largest[keep]
+    cand, largest, wgt = cand.select(keep), largest[keep], wgt[keep]
     pieces = -(-cand.in_blocks // largest)
     cand = replace(cand, chunk=-(-cand.in_blocks // pieces))
-    return _with_array(before, cand, wgt[keep]) if before.taps else cand
+    return _with_array(work, before, cand, wgt - 2 * cand.chunk * array) if before.taps else cand
 
 
-def _with_array(before: Before, cand: GemmCandidates, wgt: IntArray) -> GemmCandidates:
-    """The candidates with no, a quarter, a third, half ... of the pieces on the array."""
-    pieces = -(-cand.in_blocks // cand.chunk)
-    fits = 2 * before.taps * cand.chunk <= wgt
+def _with_array(
+    work: GemmWorkload, before: Before, cand: GemmCandidates, wgt: IntArray
+) -> GemmCandidates:
+    """The candidates with none, a quarter, a third, half ... of the channel blocks on the array."""
     variants = [cand]
-    for part in SHARES:
-        count = (pieces * part[0]) // part[1]
-        chosen = fits & (count > 0)
-        variants.append(replace(cand, on_array=count).select(chosen))
+    for part, whole in SHARES:
+        count = work.in_blocks * part // whole
+        most = array_blocks(cand.chunk, count, work.in_blocks)
+        # Pieces that are multiplied one by one overlap only if GEMM has the same share of each.
+        each, rest = np.divmod(cand.chunk * count, work.in_blocks)
+        shared = (cand.in_blocks == work.in_blocks) | ((each > 0) & (rest == 0))
+        chosen = (2 * before.taps * most <= wgt) & (count > 0) & shared
+        variants.append(replace(cand, on_array=np.full_like(cand.chunk, count)).select(chosen))
     return GemmCandidates(
         *(np.concatenate([getattr(v, f.name) for v in variants]) for f in fields(cand))
     )
+
+
+def array_blocks(chunk: IntArray, on_array: int, in_blocks: int) -> IntArray:
+    """The most channel blocks of one piece that the array sums, if they are spread evenly."""
+    return np.minimum(chunk, chunk * on_array // in_blocks + 1) * (on_array > 0)
 
 
 def input_slots(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
@@ -294,13 +319,6 @@ def pixel_tiles(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
     """How many tiles of pixels the output is cut into."""
     rows, columns = -(-work.out_size[0] // cand.rows), -(-work.out_size[1] // cand.columns)
     return rows * columns * work.batch
-
-
-def before_source(before: Before, cand: GemmCandidates) -> IntArray:
-    """ACT vectors per channel block that ``before`` reads for one input tile."""
-    height = (cand.rows - 1) * before.stride[0] + (before.kernel[0] - 1) * before.dilation[0] + 1
-    width = (cand.columns - 1) * before.stride[1] + (before.kernel[1] - 1) * before.dilation[1] + 1
-    return height * width
 
 
 def window_tilings(

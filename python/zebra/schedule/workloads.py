@@ -47,7 +47,7 @@ def gemm_workload(layer: GemmLayer | FusedLayer, config: HwConfig) -> GemmWorklo
         len(split_weights(gemm.weight)),
         len(set(ranges)) > 1,
         gemm.inputs[0].dims[2:],
-        _before(layer.before, config) if isinstance(layer, FusedLayer) else None,
+        _before(layer.before, layer.first, config) if isinstance(layer, FusedLayer) else None,
         _operator_cycles(layer.after) if isinstance(layer, FusedLayer) else 0,
     )
 
@@ -60,7 +60,7 @@ def input_ranges(gemm: GemmLayer, block: int) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _before(layer: Layer | None, config: HwConfig) -> Before | None:
+def _before(layer: Layer | None, first: GemmLayer | None, config: HwConfig) -> Before | None:
     if layer is None:
         return None
     if isinstance(layer, GemmLayer):
@@ -72,20 +72,24 @@ def _before(layer: Layer | None, config: HwConfig) -> Before | None:
         depthwise = layer.taps is not None
         narrow = layer.taps is not None and bool(((layer.taps >= -128) & (layer.taps <= 127)).all())
         return Before(
+            layer.inputs[0].dims[2:],
             window.kernel,
             window.stride,
             window.dilation,
             taps + passes,
             3 * passes + (taps if depthwise else 0),
             taps=taps if narrow else 0,
+            first=None if first is None else _convolution(first, config),
         )
     if isinstance(layer, BinaryLayer):
-        return _pixelwise(_operator_cycles(layer), 6, 2)
-    return _pixelwise(1, 3, 1)
+        return _pixelwise(layer, _operator_cycles(layer), 6, 2)
+    return _pixelwise(layer, 1, 3, 1)
 
 
-def _pixelwise(vec: int, parameters: int, operands: int) -> Before:
-    return Before((1, 1), (1, 1), (1, 1), vec, parameters, operands, accumulates=False)
+def _pixelwise(layer: Layer, vec: int, parameters: int, operands: int) -> Before:
+    one = (1, 1)
+    size = layer.out.dims[2:]
+    return Before(size, one, one, one, vec, parameters, operands, accumulates=False)
 
 
 def _convolution(layer: GemmLayer, config: HwConfig) -> Before:
@@ -94,7 +98,14 @@ def _convolution(layer: GemmLayer, config: HwConfig) -> Before:
     passes = len(split_weights(layer.weight))
     cycles = in_blocks * window.kernel[0] * window.kernel[1] * passes
     return Before(
-        window.kernel, window.stride, window.dilation, 1, 3, in_blocks=in_blocks, gemm=cycles
+        layer.inputs[0].dims[2:],
+        window.kernel,
+        window.stride,
+        window.dilation,
+        1,
+        3,
+        in_blocks=in_blocks,
+        gemm=cycles,
     )
 
 

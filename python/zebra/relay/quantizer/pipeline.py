@@ -13,6 +13,7 @@ from tvm import relay
 from zebra.errors import UsageError, ZebraWarning
 from zebra.hw import DEFAULT, HwConfig, find_config
 from zebra.relay.calibration import Batch
+from zebra.relay.legalize import legalize
 from zebra.relay.quantizer.assign import assign_qparams
 from zebra.relay.quantizer.batch_norm import unfold_batch_norm
 from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
@@ -100,7 +101,7 @@ def quantize(
     pass of PIPELINE after which to stop. The result has "main" only, typed, with
     the same inputs and outputs: float tensors are quantized at the inputs and
     dequantized at the outputs; what has no int8 form stays float between them.
-    A module that holds qnn operators is returned as it is, bound and typed.
+    A module that holds qnn operators is returned in integers: bound and legalized.
 
     Raises QuantizationError (CalibrationError for the batches), ConfigError for
     an unknown configuration, UsageError for an unknown pass.
@@ -109,7 +110,7 @@ def quantize(
     options = Options(config_of(target), calibration)
     mod = bind(mod, params)
     if is_quantized(mod):
-        return mod
+        return legalize(mod)
     if not is_straight_line(mod):
         warnings.warn(
             "the network branches or calls functions, which cannot be quantized: it stays float "
