@@ -1,9 +1,15 @@
-"""GMAC/s of ResNet-18's convolutions: fsim, a plain C loop nest and the NumPy semantics.
+"""How fast fsim is: GMAC/s of convolutions, and a whole ResNet-18 beside ONNX Runtime.
 
-python benchmarks/fsim.py [--kernel NAME] [--threads N]: one JSON line per layer. Each layer
-is one GEMM over the whole image, on an accelerator with BLOCK 16 whose memories hold it; its time
-is that of a program with many such GEMMs less that of a program with one, the best of several
-runs. The C loops must give the semantics' sums; that fsim does is what tests/runtime holds.
+python benchmarks/fsim.py [--kernel NAME] [--threads N] [--case NAME]: one JSON line per case.
+
+layers: each of ResNet-18's convolutions on fsim, in a plain C loop nest and in the NumPy
+semantics; the C loops must give the semantics' sums (that fsim does is what tests/runtime holds).
+resnet50: all convolutions of ResNet-50 together. portable: the same without vector instructions
+of the CPU. In these, a layer is one GEMM over the whole image, on an accelerator with BLOCK 16
+whose memories hold it; its time is that of a program with many such GEMMs less that of a program
+with one, the best of several runs. resnet18: the network that benchmarks/resnet18.py makes and
+ONNX Runtime quantizes, built by TVM for Zebra (host part included) and in ONNX Runtime, run in
+turns; the best of each and their ratio.
 """
 
 from __future__ import annotations
@@ -14,7 +20,8 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +37,7 @@ from zebra.isa.program import Program
 from zebra.runtime.fsim import run_program
 
 REPEATS = 5
+NETWORK_RUNS = 60
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Conv:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates."""
+        """Multiply-accumulates of the channels that exist."""
         return self.ins * self.outs * self.size**2 * self.k**2
 
 
@@ -67,15 +75,32 @@ LAYERS = {
 }
 
 
+def resnet50() -> Counter[Conv]:
+    """The convolutions of ResNet-50 (stride in the 3x3 ones), and how often each occurs."""
+    layers = Counter([Conv(3, 64, 112, 7, 2)])
+    ins = 64
+    for stage, (width, blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3))):
+        size, outs = 56 >> stage, 4 * width
+        stride = 1 if stage == 0 else 2
+        layers[Conv(ins, outs, size, 1, stride)] += 1
+        for block in range(blocks):
+            first = stride if block == 0 else 1
+            layers[Conv(ins, width, size * first, 1, 1)] += 1
+            layers[Conv(width, width, size, 3, first)] += 1
+            layers[Conv(width, outs, size, 1, 1)] += 1
+            ins = outs
+    return layers
+
+
 def large_config() -> HwConfig:
     """The default accelerator with memories for a whole layer."""
-    sizes = {"LOG_ACT_BUFF_SIZE": 20, "LOG_WGT_BUFF_SIZE": 22, "LOG_ACC_BUFF_SIZE": 20}
+    sizes = {"LOG_ACT_BUFF_SIZE": 20, "LOG_WGT_BUFF_SIZE": 22, "LOG_ACC_BUFF_SIZE": 22}
     return HwConfig.from_mapping("bench", {**find_config("zebra").to_mapping(), **sizes})
 
 
 def nest(conv: Conv, block: int) -> tuple[GemmLevel, ...]:
     """The layer's loop levels; ACT is [in block][y][x], WGT [out block][in block][v][u]."""
-    ins, outs, side, k = conv.ins // block, conv.outs // block, conv.side, conv.k
+    ins, outs, side, k = -(-conv.ins // block), conv.outs // block, conv.side, conv.k
     return (
         GemmLevel(conv.size, conv.stride, 0, 1),
         GemmLevel(conv.size, conv.stride * side, 0, conv.size),
@@ -88,8 +113,9 @@ def nest(conv: Conv, block: int) -> tuple[GemmLevel, ...]:
 
 def program(conv: Conv, block: int, gemms: int) -> Program:
     """Load activations and weights, then the layer ``gemms`` times."""
-    vectors = conv.ins // block * conv.side**2
-    tiles = conv.ins * conv.outs // block**2 * conv.k**2
+    ins = -(-conv.ins // block)
+    vectors = ins * conv.side**2
+    tiles = ins * (conv.outs // block) * conv.k**2
     loops = nest(conv, block)
     insns: list[Insn] = [
         Load(lanes=block, loops=(DmaLevel(vectors, block, 1),)),
@@ -182,18 +208,79 @@ def measure(name: str, conv: Conv, config: HwConfig, naive: Any, options: Any) -
     return {"benchmark": "fsim", "layer": name, **asdict(conv), "gmac_per_s": rates}
 
 
-def main() -> None:
-    """Print one JSON line per layer."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--kernel", default="auto", help="auto, portable, avx2 or avx512_vnni")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    options = parser.parse_args()
-    config = large_config()
+def measure_layers(options: Any) -> Iterator[dict[str, Any]]:
+    """One record per layer of ResNet-18."""
     with tempfile.TemporaryDirectory() as directory:
         naive = build_naive(directory)
         for name, conv in LAYERS.items():
-            result = measure(name, conv, config, naive, options)
-            print(json.dumps({**result, "kernel": options.kernel, "threads": options.threads}))
+            result = measure(name, conv, large_config(), naive, options)
+            yield {**result, "kernel": options.kernel, "threads": options.threads}
+
+
+def measure_resnet50(kernel: str, threads: int) -> dict[str, Any]:
+    """All convolutions of ResNet-50: their multiply-accumulates by the sum of their times."""
+    config, rng = large_config(), np.random.default_rng(0)
+    macs, seconds = 0, 0.0
+    for conv, count in resnet50().items():
+        dram = rng.integers(0, 256, program(conv, config.block, 1).dram_bytes, np.uint8)
+        macs += count * conv.macs
+        seconds += count * time_fsim(conv, config, dram, threads, kernel)
+    return {
+        "benchmark": "fsim",
+        "network": "resnet-50 convolutions",
+        "macs": macs,
+        "gmac_per_s": round(macs / seconds / 1e9, 1),
+        "kernel": kernel,
+        "threads": threads,
+    }
+
+
+def measure_resnet18() -> dict[str, Any]:
+    """Milliseconds per image of the whole network on both, which agree on the best class."""
+    import resnet18
+
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "resnet18.onnx"
+        resnet18.make_quantized(path)
+        zebra, onnx_runtime = resnet18.on_zebra(path), resnet18.on_onnx_runtime(path, 2)
+        x = resnet18.picture(0)
+        if zebra(x).argmax() != onnx_runtime(x).argmax():
+            raise SystemExit("resnet-18: Zebra and ONNX Runtime find different classes")
+        seconds = [(time_once(zebra, x), time_once(onnx_runtime, x)) for _ in range(NETWORK_RUNS)]
+    mine, theirs = (1e3 * min(column) for column in zip(*seconds, strict=True))
+    return {
+        "benchmark": "fsim",
+        "network": "resnet-18",
+        "zebra_ms": round(mine, 1),
+        "onnxruntime_ms": round(theirs, 1),
+        "ratio": round(mine / theirs, 2),
+        "runs": NETWORK_RUNS,
+    }
+
+
+def time_once(call: Callable[[Any], object], x: Any) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    call(x)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print one JSON line per case."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--kernel", default="auto", help="auto, portable, avx2 or avx512_vnni")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    cases: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
+        "layers": lambda: measure_layers(options),
+        "resnet50": lambda: [measure_resnet50(options.kernel, options.threads)],
+        "portable": lambda: [measure_resnet50("portable", options.threads)],
+        "resnet18": lambda: [measure_resnet18()],
+    }
+    parser.add_argument("--case", choices=cases, help="one case instead of all")
+    options = parser.parse_args()
+    for name in [options.case] if options.case else cases:
+        for record in cases[name]():
+            print(json.dumps(record), flush=True)
 
 
 if __name__ == "__main__":

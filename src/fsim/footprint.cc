@@ -38,10 +38,8 @@ Footprint Footprint::merged() const {
 }
 
 std::uint64_t Footprint::run_count() const {
-  const Footprint runs = merged();
   std::uint64_t count = 1;
-  for (std::size_t i = 0; i < runs.count_; ++i)
-    if (i > 0 || runs.dims_[i].stride != 1) count *= runs.dims_[i].extent;
+  for (std::size_t i = dense() ? 1 : 0; i < count_; ++i) count *= dims_[i].extent;
   return count;
 }
 

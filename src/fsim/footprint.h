@@ -38,12 +38,11 @@ class Footprint {
   // How many runs for_each_run visits.
   std::uint64_t run_count() const;
 
-  // visit(start, count) for runs that together are the set, while it returns true.
+  // visit(start, count) for runs that together are the set, while it returns true. A
+  // merged footprint has the fewest.
   template <typename Visit>
   bool for_each_run(Visit visit) const {
-    const Footprint runs = merged();
-    const bool dense = runs.count_ > 0 && runs.dims_[0].stride == 1;
-    return runs.walk(runs.count_, dense ? 1 : 0, first_, dense ? runs.dims_[0].extent : 1, visit);
+    return walk(count_, dense() ? 1 : 0, first_, dense() ? dims_[0].extent : 1, visit);
   }
 
  private:
@@ -58,6 +57,7 @@ class Footprint {
   }
 
   Footprint sorted() const;
+  bool dense() const { return count_ > 0 && dims_[0].stride == 1; }
 
   std::uint64_t first_;
   std::uint64_t last_;

@@ -17,7 +17,7 @@ Operands operands(const isa::Fill& insn, const HwSizes&) {
 void execute(const isa::Fill& insn, Machine& machine) {
   const std::uint64_t block = machine.sizes.block;
   const Footprint destination = footprint_of(insn.sram, insn.loops, &isa::FillLevel::sram);
-  destination.for_each_run([&](std::uint64_t start, std::uint64_t count) {
+  destination.merged().for_each_run([&](std::uint64_t start, std::uint64_t count) {
     std::memset(machine.act.data() + start * block, insn.value + 128, count * block);
     return true;
   });

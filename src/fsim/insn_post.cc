@@ -132,7 +132,7 @@ void check_parameters(const Site& site, const isa::Post& insn, const Machine& ma
   const unsigned width = full && !insn.wide ? machine.sizes.mult_width : 31;
   Bitmap seen(machine.sizes.par);
   const Footprint used = footprint_of(insn.par, insn.loops, &isa::PostLevel::par);
-  used.for_each_run([&](std::uint64_t start, std::uint64_t count) {
+  used.merged().for_each_run([&](std::uint64_t start, std::uint64_t count) {
     for (std::uint64_t par = start; par < start + count; ++par) {
       if (seen.test(par)) continue;
       seen.set(par, 1);

@@ -191,16 +191,19 @@ ZEBRA_TARGET void gemm_panels(const GemmTask& task) {
 }
 
 // T * P accumulators, T weights and a broadcast must fit in 32 registers.
-ZEBRA_TARGET void gemm(const GemmTask& whole) {
-  GemmTask task = whole;
-  if (task.block >= 16 && task.panel_count == 4) return gemm_panels<4, 4, 6>(task);
-  for (; task.panel_count > 0; --task.panel_count, ++task.panels) {
-    if (task.block >= 16)
-      gemm_panels<4, 1, 12>(task);
-    else if (task.block == 8)
-      gemm_panels<2, 1, 8>(task);
+ZEBRA_TARGET void gemm(const GemmTask& task) {
+  if (task.block >= 16) {
+    if (task.panel_count == 4) return gemm_panels<4, 4, 6>(task);
+    if (task.panel_count == 3) return gemm_panels<4, 3, 8>(task);
+    if (task.panel_count == 2) return gemm_panels<4, 2, 12>(task);
+    return gemm_panels<4, 1, 12>(task);
+  }
+  GemmTask one = task;
+  for (one.panel_count = 1; one.panels < task.panels + task.panel_count; ++one.panels) {
+    if (task.block == 8)
+      gemm_panels<2, 1, 8>(one);
     else
-      gemm_panels<1, 1, 8>(task);
+      gemm_panels<1, 1, 8>(one);
   }
 }
 

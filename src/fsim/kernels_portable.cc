@@ -44,15 +44,23 @@ static_assert(kDepth <= kExactDepth);
 
 void to_floats(const Floats& from, float* to) { std::memcpy(to, &from, sizeof(from)); }
 
-// One panel's weights as [input lane][output lane].
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "an int32 holds four weights in order");
+
+// One panel's weights as [input lane][output lane], from four lanes of each at a time.
 void convert_weights(const GemmTask& task, const GemmPanel& panel, std::size_t lanes,
                      std::size_t depth, float* to) {
-  for (std::size_t s = 0; s < task.step_count; ++s)
-    for (std::size_t i = 0; i < depth; ++i, to += lanes) {
-      const std::int8_t* w =
-          task.wgt + panel.wgt + task.steps[s].wgt + i / 4 * 4 * task.block + i % 4;
-      for (std::size_t o = 0; o < lanes; ++o) to[o] = w[4 * o];
-    }
+  for (std::size_t s = 0; s < task.step_count; ++s) {
+    const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
+    for (std::size_t i = 0; i < depth; i += 4, w += 4 * task.block, to += 4 * lanes)
+      for (std::size_t o = 0; o < lanes; o += 4) {
+        U32<4> quads;
+        std::memcpy(&quads, w + 4 * o, sizeof(quads));
+        for (std::size_t k = 0; k < 4; ++k) {
+          const auto top = (I32<4>)(quads << (24 - 8 * static_cast<std::uint32_t>(k)));
+          to_floats(__builtin_convertvector(top >> 24, Floats), to + k * lanes + o);
+        }
+      }
+  }
 }
 
 // The activations of all steps.
@@ -90,17 +98,19 @@ void tile(const GemmTask& task, const GemmPixel* pixels, const GemmPanel& panel,
 template <std::size_t G>
 void gemm_panel(const GemmTask& task, const GemmPanel& panel) {
   constexpr std::size_t lanes = 4 * G;  // BLOCK below 16 has as many input as output lanes
-  constexpr std::size_t pair = 2;
+  constexpr std::size_t most = 3;       // as many as leave their sums in registers
   const std::size_t depth = task.step_count * lanes;
-  float weights[kDepth * lanes], x[pair][kDepth];
+  float weights[kDepth * lanes], x[most][kDepth];
   convert_weights(task, panel, lanes, lanes, weights);
-  for (std::size_t first = 0; first < task.pixel_count; first += pair) {
+  for (std::size_t first = 0; first < task.pixel_count; first += most) {
     const GemmPixel* pixels = task.pixels + first;
-    const std::size_t count = std::min(pair, task.pixel_count - first);
+    const std::size_t count = std::min(most, task.pixel_count - first);
     for (std::size_t p = 0; p < count; ++p)
       convert_activations(task, pixels[p].act + panel.act, lanes, x[p]);
-    if (count == pair)
-      tile<pair, G>(task, pixels, panel, x, weights, depth);
+    if (count == most)
+      tile<most, G>(task, pixels, panel, x, weights, depth);
+    else if (count == 2)
+      tile<2, G>(task, pixels, panel, x, weights, depth);
     else
       tile<1, G>(task, pixels, panel, x, weights, depth);
   }

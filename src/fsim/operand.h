@@ -12,7 +12,7 @@ namespace zebra::fsim {
 
 enum class Use { kRead, kWrite };
 
-// One operand of one instruction: the addresses it reads or writes.
+// One operand of one instruction: the addresses it reads or writes, merged.
 struct Operand {
   const char* name;
   isa::Memory memory;
@@ -24,10 +24,10 @@ struct Operand {
 class Operands {
  public:
   void read(const char* name, isa::Memory memory, const Footprint& footprint) {
-    items_[count_++] = {name, memory, Use::kRead, footprint};
+    items_[count_++] = {name, memory, Use::kRead, footprint.merged()};
   }
   void write(const char* name, isa::Memory memory, const Footprint& footprint) {
-    items_[count_++] = {name, memory, Use::kWrite, footprint};
+    items_[count_++] = {name, memory, Use::kWrite, footprint.merged()};
   }
   const Operand* begin() const { return items_; }
   const Operand* end() const { return items_ + count_; }

@@ -109,6 +109,8 @@ def conv(kernel: int, size: int, ins: int, outs: int, stride: int = 1) -> tuple[
 NESTS: dict[str, tuple[int, tuple[GemmLevel, ...]]] = {
     "conv3x3": (16, conv(3, 14, 4, 4)),
     "conv_stride2": (16, conv(3, 13, 2, 5, 2)),
+    "two_panels": (16, conv(3, 9, 2, 2)),
+    "three_panels": (16, conv(2, 11, 2, 7)),
     "conv_block4": (4, conv(3, 19, 3, 7)),
     "conv_block8": (8, conv(2, 17, 3, 6)),
     "conv_block32": (32, conv(3, 7, 2, 3)),
