@@ -277,12 +277,18 @@ def _pad(node: g.Pad, views: Views) -> Iterator[Layer]:
 
 
 def _relayout(node: g.Relayout, views: Views) -> Iterator[Layer]:
-    """Spread to a row-major buffer, permute there, gather into blocks."""
+    """Spread to a row-major buffer, permuted on the way if possible, then gather into blocks."""
     x, out = views[node.inputs[0]], views[node.name]
-    linear = x
+    linear, target = x, node.shape
     if not is_row_major(x):
+        order = axis_order(x.dims, node)
+        spread = _row_major(f"{node.name}.rows", x, order or (0, 1, 2, 3))
+        yield MoveLayer(f"{node.name}.spread", node.origin, (x,), spread)
         linear = View.linear(f"{node.name}.rows", x.dims, x.block)
-        yield MoveLayer(f"{node.name}.spread", node.origin, (x,), linear)
+        if order is not None:
+            gathered = View.linear(linear.buffer, target, x.block)
+            yield MoveLayer(f"{node.name}.gather", node.origin, (gathered,), out)
+            return
     source, target = permuted(linear, node)
     if source is not None:
         moved = View.linear(f"{node.name}.permuted", source.dims, x.block)
@@ -290,6 +296,31 @@ def _relayout(node: g.Relayout, views: Views) -> Iterator[Layer]:
         linear = moved
     gathered = replace(View.linear(linear.buffer, target, x.block), offset=linear.offset)
     yield MoveLayer(f"{node.name}.gather", node.origin, (gathered,), out)
+
+
+def axis_order(dims: g.Shape, node: g.Relayout) -> tuple[int, ...] | None:
+    """The order in which the permutation puts the value's own axes; None where it splits one."""
+    groups: list[list[int]] = []
+    axis = 0
+    for extent in node.source:
+        group, size = [], 1
+        while axis < 4 and (size < extent or dims[axis] == 1):
+            group.append(axis)
+            size *= dims[axis]
+            axis += 1
+        if size != extent:
+            return None
+        groups.append(group)
+    return tuple(axis for position in node.permutation for axis in groups[position])
+
+
+def _row_major(buffer: str, x: View, order: tuple[int, ...]) -> View:
+    """A dense buffer for ``x`` whose axes lie in ``order``, outermost first."""
+    strides, size = [0, 0, 0, 0], 1
+    for axis in reversed(order):
+        strides[axis], size = size, size * x.dims[axis]
+    n, c, h, w = strides
+    return View(buffer, x.dims, x.block, (n, c * x.block, h, w), lane_stride=c)
 
 
 def is_row_major(x: View) -> bool:
