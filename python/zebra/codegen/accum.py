@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,13 +47,11 @@ class AccumPlan:
     """POST passes in order; all but the last stay in ACC."""
     diagonal: int | None
     """Address of the taps as diagonal weight tiles, for the array."""
-    array_blocks: int
-    """The most channel blocks of a tile that the array sums."""
 
     @property
     def diagonal_tiles(self) -> int:
         """WGT tiles of one slot for diagonal weights."""
-        return self.array_blocks * self.tiling.kernel[0] * self.tiling.kernel[1]
+        return self.tiling.blocks * self.tiling.kernel[0] * self.tiling.kernel[1]
 
 
 def plan_accum(
@@ -61,12 +59,9 @@ def plan_accum(
     pool: ConstantPool,
     config: HwConfig,
     tiling: WindowTiling | None = None,
-    array_blocks: int = 0,
+    on_array: bool = False,
 ) -> AccumPlan:
-    """Choose the tiling, unless it is given, and pack the constants.
-
-    ``array_blocks``: the most channel blocks of a tile that GEMM will sum instead of VEC.
-    """
+    """Choose the tiling unless it is given; pack the constants (also for GEMM: ``on_array``)."""
     channels = layer.out.dims[1]
     passes = []
     if layer.divide is not None:
@@ -91,9 +86,9 @@ def plan_accum(
             config,
         )
     diagonal = None
-    if array_blocks and layer.taps is not None:
+    if on_array and layer.taps is not None:
         diagonal = pool.add(pack_diagonal(layer.taps, config.block))
-    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal, array_blocks)
+    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal)
 
 
 class AccumMaker:
@@ -136,17 +131,17 @@ class AccumMaker:
         """What of ``tile`` can run before GEMM is free: all of it, unless GEMM has a share.
 
         The result is [blocks][rows][columns] in ACT at ``target``; ``on_array`` says
-        how many channel blocks, the last ones, GEMM sums instead of VEC.
+        how many rows, the last ones, GEMM sums instead of VEC.
         """
         kernel = self.layer.window.kernel
-        on_vec = tile.blocks - on_array
+        rows = tile.rows[1] - on_array
         if on_array:
             self._load_source(tile, (0, kernel[0]), (0, kernel[1]))
         fresh = True
         for kernel_rows in steps(kernel[0], self.tiling.kernel[0]):
             for kernel_columns in steps(kernel[1], self.tiling.kernel[1]):
-                if on_vec:
-                    self._accumulate(tile, on_vec, kernel_rows, kernel_columns, fresh)
+                if rows:
+                    self._accumulate(tile, rows, kernel_rows, kernel_columns, fresh)
                 fresh = False
         if not on_array:
             self._finish(tile, target)
@@ -157,53 +152,72 @@ class AccumMaker:
             self._multiply(tile, on_array)
             self._finish(tile, target)
 
-    def _accumulate(
-        self,
-        tile: Tile,
-        blocks: int,
-        kernel_rows: tuple[int, int],
-        kernel_columns: tuple[int, int],
-        fresh: bool,
-    ) -> None:
-        """VEC sums the first ``blocks`` channel blocks."""
-        source_tile, source = self._load_source(tile, kernel_rows, kernel_columns)
-        part = replace(tile, blocks=blocks)
-        par = 0
-        if self.plan.taps is not None:
-            par = self._load_taps(part, kernel_rows, kernel_columns)
-        acc, _ = self.accs.get(tile)
-        self._issue(part, source_tile, (kernel_rows[1], kernel_columns[1]), source, acc, par, fresh)
-
-    def _multiply(self, tile: Tile, blocks: int) -> None:
-        """GEMM sums the last ``blocks``: taps as diagonal weights, own input blocks only."""
+    def _multiply(self, tile: Tile, rows: int) -> None:
+        """GEMM sums the last ``rows``: taps as diagonal weights, own input blocks only."""
         window, plan = self.layer.window, self.plan
         assert plan.diagonal is not None
         (kh, kw), taps = window.kernel, window.kernel[0] * window.kernel[1]
         source, address = self._load_source(tile, (0, kh), (0, kw))
         acc, _ = self.accs.get(tile)
-        first = tile.blocks - blocks
-        weights, held = self.diagonals.get((tile.block + first, blocks))
+        weights, held = self.diagonals.get(tile.block)
         if not held:
             size = self.emitter.config.block**2
-            start = plan.diagonal + (tile.block + first) * taps * size
-            level = DmaLevel(blocks * taps, size, 1)
+            level = DmaLevel(tile.blocks * taps, size, 1)
+            start = plan.diagonal + tile.block * taps * size
             self.emitter.load_entries(Memory.WGT, start, weights, (level,))
         width, columns = source.columns[1], tile.columns[1]
+        first = tile.rows[1] - rows
         pixels = (
             GemmLevel(columns, window.stride[1], 0, 1),
-            GemmLevel(tile.rows[1], window.stride[0] * width, 0, columns),
+            GemmLevel(rows, window.stride[0] * width, 0, columns),
         )
         others = (
-            GemmLevel(blocks, source.pixels, taps, tile.pixels),
+            GemmLevel(tile.blocks, source.pixels, taps, tile.pixels),
             GemmLevel(kw, window.dilation[1], 1, 0),
             GemmLevel(kh, window.dilation[0] * width, kw, 0),
         )
         self.emitter.issue(
             Gemm(
                 overwrite=True,
-                act=address + first * source.pixels,
+                act=address + first * window.stride[0] * width,
                 wgt=weights,
-                acc=acc + first * tile.pixels,
+                acc=acc + first * columns,
+                loops=pixel_nest(pixels, others),
+            )
+        )
+
+    def _accumulate(
+        self,
+        tile: Tile,
+        rows: int,
+        kernel_rows: tuple[int, int],
+        kernel_columns: tuple[int, int],
+        fresh: bool,
+    ) -> None:
+        """VEC sums the first ``rows``."""
+        source_tile, source = self._load_source(tile, kernel_rows, kernel_columns)
+        par = 0
+        if self.plan.taps is not None:
+            par = self._load_taps(tile, kernel_rows, kernel_columns)
+        window, width = self.layer.window, source_tile.columns[1]
+        mac = int(self.layer.op is AccumOp.MAC)
+        kh, kw = kernel_rows[1], kernel_columns[1]
+        pixels = (
+            AccumLevel(tile.columns[1], window.stride[1], 1, 0),
+            AccumLevel(rows, window.stride[0] * width, tile.columns[1], 0),
+        )
+        others = (
+            AccumLevel(kw, window.dilation[1], 0, mac),
+            AccumLevel(kh, window.dilation[0] * width, 0, mac * kw),
+            AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw),
+        )
+        self.emitter.issue(
+            Accum(
+                op=self.layer.op,
+                overwrite=fresh,
+                act=source,
+                acc=self.accs.get(tile)[0],
+                par=par,
                 loops=pixel_nest(pixels, others),
             )
         )
@@ -245,40 +259,6 @@ class AccumMaker:
             Memory.PAR, self.plan.taps + offset * size, address, levels, self.plan.widen
         )
         return address
-
-    def _issue(
-        self,
-        tile: Tile,
-        source_tile: Tile,
-        taps: tuple[int, int],
-        source: int,
-        acc: int,
-        par: int,
-        fresh: bool,
-    ) -> None:
-        window = self.layer.window
-        width = source_tile.columns[1]
-        mac = int(self.layer.op is AccumOp.MAC)
-        kh, kw = taps
-        pixels = (
-            AccumLevel(tile.columns[1], window.stride[1], 1, 0),
-            AccumLevel(tile.rows[1], window.stride[0] * width, tile.columns[1], 0),
-        )
-        others = (
-            AccumLevel(kw, window.dilation[1], 0, mac),
-            AccumLevel(kh, window.dilation[0] * width, 0, mac * kw),
-            AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw),
-        )
-        self.emitter.issue(
-            Accum(
-                op=self.layer.op,
-                overwrite=fresh,
-                act=source,
-                acc=acc,
-                par=par,
-                loops=pixel_nest(pixels, others),
-            )
-        )
 
     def _finish(self, tile: Tile, out: int) -> None:
         acc, _ = self.accs.get(tile)

@@ -30,7 +30,7 @@ MAX_EXTENT = {DmaLevel: 1 << 16, FillLevel: 1 << 16}
 """Largest loop extent per level type; 4096 for the others."""
 
 MAX_INTERVALS = 128
-"""Pieces of DRAM that one access is told apart into."""
+"""Pieces that one access of DRAM or ACC is told apart into."""
 
 
 def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
@@ -257,10 +257,10 @@ class Emitter:
 def _intervals(access: Access) -> list[tuple[int, int]]:
     """Address intervals that hold everything an access touches.
 
-    Exact for DRAM as far as MAX_INTERVALS reach, so that tiles of one tensor do
-    not seem to overlap; elsewhere the bounding interval.
+    Exact for DRAM and ACC as far as MAX_INTERVALS reach, so that tiles of one tensor
+    and rows of one tile do not seem to overlap; elsewhere the bounding interval.
     """
-    if access.memory is not Memory.DRAM:
+    if access.memory not in (Memory.DRAM, Memory.ACC):
         return [(access.base, access.last + 1)]
     starts, inner = [access.base], 1
     levels = footprint(access.nest)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import zip_longest
-
-import numpy as np
 
 from zebra.codegen.accum import AccumMaker, AccumPlan, plan_accum
 from zebra.codegen.constants import ConstantPool
@@ -37,7 +34,6 @@ from zebra.schedule.tiling import (
     Order,
     PixelTiling,
     WindowTiling,
-    array_blocks,
 )
 from zebra.schedule.views import View
 from zebra.schedule.workloads import gemm_workload
@@ -98,9 +94,7 @@ def _plan_before(
         return plan_conv(layer, pool, config)
     if isinstance(layer, AccumLayer):
         window = WindowTiling(tiling.chunk, layer.window.kernel, tiling.pixels)
-        total = fused.gemm.inputs[0].channel_blocks
-        most = int(array_blocks(np.array(tiling.chunk), tiling.on_array, total))
-        return plan_accum(layer, pool, config, window, most)
+        return plan_accum(layer, pool, config, window, tiling.on_array > 0)
     return plan_elementwise(layer, pool, config, PixelTiling(tiling.chunk, tiling.pixels))
 
 
@@ -145,7 +139,7 @@ class _Piece:
     tile: Tile
     offset: int
     on_array: int
-    """Channel blocks that GEMM sums."""
+    """Rows that GEMM sums."""
 
 
 class GemmGenerator:
@@ -236,23 +230,13 @@ class GemmGenerator:
                 self._late(pending)
 
     def _make_pieces(self, pieces: list[_Piece], current: int) -> _Piece | None:
-        """Emit what can run now; the piece returned still lacks GEMM's share.
-
-        Pieces with such a share and those without take turns, so that GEMM and VEC
-        sum side by side.
-        """
-        shared = [piece for piece in pieces if piece.on_array]
-        alone = [piece for piece in pieces if not piece.on_array]
+        """Emit what can run now; the piece returned still lacks GEMM's share."""
         pending: _Piece | None = None
-        for pair in zip_longest(shared, alone):
-            for piece in pair:
-                if piece is None:
-                    continue
-                if pending is not None and piece.on_array:
-                    self._late(pending)
-                self._early(piece)
-                if piece.on_array:
-                    pending = piece
+        for piece in pieces:
+            if pending is not None:
+                self._late(pending)
+            self._early(piece)
+            pending = piece
         if pending is not None and pending.number == current:
             self._late(pending)
             return None
@@ -278,17 +262,18 @@ class GemmGenerator:
         return queue
 
     def _pieces(self, number: int, step: _Step) -> list[_Piece]:
-        """The pieces of one input tile, those on the array spread evenly among them."""
+        """The pieces of one input tile."""
         tile, (first, count) = step.tile, step.part.blocks
-        chunk, share = self.tiling.chunk, self.tiling.on_array
-        total = self.plan.conv.in_blocks
-        pieces = []
-        for start, size in steps(count, chunk):
-            begin, end = first + start, first + start + size
-            on_array = end * share // total - begin * share // total
-            part = Tile(tile.n, first + start, size, tile.rows, tile.columns)
-            pieces.append(_Piece(number, part, start * tile.pixels, on_array))
-        return pieces
+        on_array = tile.rows[1] * self.tiling.on_array // self.tiling.pixels[0]
+        return [
+            _Piece(
+                number,
+                Tile(tile.n, first + start, size, tile.rows, tile.columns),
+                start * tile.pixels,
+                on_array,
+            )
+            for start, size in steps(count, self.tiling.chunk)
+        ]
 
     def _early(self, piece: _Piece) -> None:
         address = self.sources.get(piece.number)[0] + piece.offset

@@ -177,7 +177,7 @@ def _made(work: GemmWorkload, config: HwConfig, cand: GemmCandidates, counts: _C
         return _Made(np.zeros(cand.rows.shape), np.zeros(cand.rows.shape))
     before = work.before
     vectors = work.in_blocks * counts.groups
-    moved = vectors * before.taps * cand.on_array / work.in_blocks
+    moved = vectors * before.taps * cand.on_array / cand.rows
     overhead = counts.in_tiles * _ceil(cand.in_blocks, np.maximum(cand.chunk, 1)) * TILE_OVERHEAD
     gemm, vec = vectors * before.gemm + moved, vectors * before.vec - moved + overhead
     if before.first is None:
@@ -195,7 +195,7 @@ def _before_weights(
     if before is None:
         return np.zeros(cand.rows.shape)
     per_block = before.gemm + (before.first.gemm if before.first is not None else 0)
-    tiles = work.in_blocks * per_block + before.taps * cand.on_array
+    tiles = work.in_blocks * (per_block + before.taps * (cand.on_array > 0))
     stay = tiles + 2 * cand.weights <= config.wgt_entries
     times = np.where(stay, 1.0, inputs)
     return np.asarray(tiles * times * config.block**2, np.float64)

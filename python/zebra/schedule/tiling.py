@@ -24,7 +24,7 @@ MAX_EXTENT = 1 << 12
 MAX_STRIDE = (1 << 16) - 1
 """Largest scratchpad stride."""
 SHARES = ((1, 4), (1, 3), (1, 2), (2, 3))
-"""Shares of a depthwise layer's channels that the array may take over from VEC."""
+"""Shares of a depthwise layer's rows that the array may take over from VEC."""
 MAX_ITERATIONS = 1 << 24
 """Largest number of iterations of one instruction."""
 
@@ -110,7 +110,7 @@ class GemmTiling:
     chunk: int = 0
     """Channel blocks that ``before`` computes at a time, a piece."""
     on_array: int = 0
-    """How many of the input's channel blocks the array sums instead of VEC (depthwise)."""
+    """How many rows of each input tile the array sums instead of VEC (depthwise)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class GemmCandidates:
     chunk: IntArray
     """Channel blocks of a piece that ``before`` computes at a time; 0 without it."""
     on_array: IntArray
-    """Channel blocks of the input that the array sums."""
+    """Rows of each input tile that the array sums."""
     height: IntArray
     """Rows of one input tile."""
     width: IntArray
@@ -281,30 +281,19 @@ def _with_chunks(
     cand, largest, wgt = cand.select(keep), largest[keep], wgt[keep]
     pieces = -(-cand.in_blocks // largest)
     cand = replace(cand, chunk=-(-cand.in_blocks // pieces))
-    return _with_array(work, before, cand, wgt - 2 * cand.chunk * array) if before.taps else cand
+    return _with_array(before, cand, wgt - 2 * cand.chunk * array) if before.taps else cand
 
 
-def _with_array(
-    work: GemmWorkload, before: Before, cand: GemmCandidates, wgt: IntArray
-) -> GemmCandidates:
-    """The candidates with none, a quarter, a third, half ... of the channel blocks on the array."""
+def _with_array(before: Before, cand: GemmCandidates, wgt: IntArray) -> GemmCandidates:
+    """The candidates with none, a quarter, a third, half ... of each tile's rows on the array."""
+    fits = 2 * before.taps * cand.chunk <= wgt
     variants = [cand]
     for part, whole in SHARES:
-        count = work.in_blocks * part // whole
-        most = array_blocks(cand.chunk, count, work.in_blocks)
-        # Pieces that are multiplied one by one overlap only if GEMM has the same share of each.
-        each, rest = np.divmod(cand.chunk * count, work.in_blocks)
-        shared = (cand.in_blocks == work.in_blocks) | ((each > 0) & (rest == 0))
-        chosen = (2 * before.taps * most <= wgt) & (count > 0) & shared
-        variants.append(replace(cand, on_array=np.full_like(cand.chunk, count)).select(chosen))
+        rows = cand.rows * part // whole
+        variants.append(replace(cand, on_array=rows).select(fits & (rows > 0)))
     return GemmCandidates(
         *(np.concatenate([getattr(v, f.name) for v in variants]) for f in fields(cand))
     )
-
-
-def array_blocks(chunk: IntArray, on_array: int, in_blocks: int) -> IntArray:
-    """The most channel blocks of one piece that the array sums, if they are spread evenly."""
-    return np.minimum(chunk, chunk * on_array // in_blocks + 1) * (on_array > 0)
 
 
 def input_slots(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
