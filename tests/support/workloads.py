@@ -1,0 +1,45 @@
+"""Small tiling problems of every kind that the compiler meets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zebra.schedule.tiling import Before, GemmWorkload
+
+
+def workload(
+    outs: int, ins: int, size: int, kernel: int = 1, stride: int = 1, **others: Any
+) -> GemmWorkload:
+    """A square convolution; ``outs`` and ``ins`` in channel blocks."""
+    source = (size - 1) * stride + 1 if kernel == 1 else size * stride
+    values = {"batch": 1, "dilation": (1, 1), "passes": 1, "separate_blocks": False, **others}
+    return GemmWorkload(
+        out_blocks=outs,
+        in_blocks=ins,
+        out_size=(size, size),
+        kernel=(kernel, kernel),
+        stride=(stride, stride),
+        in_size=(source, source),
+        **values,
+    )
+
+
+ONE, THREE = (1, 1), (3, 3)
+DEPTHWISE = Before(THREE, (2, 2), ONE, 1, True, 10, 12)
+AVERAGE = Before(THREE, ONE, ONE, 1, True, 11, 6)
+ADDITION = Before(ONE, ONE, ONE, 2, False, 2, 6)
+TABLE = Before(ONE, ONE, ONE, 1, False, 1, 3)
+
+WORKLOADS = {
+    "conv": workload(2, 3, 9, 3),
+    "strided": workload(4, 2, 7, 3, 2),
+    "two_passes": workload(2, 2, 6, 3, passes=2),
+    "two_images": workload(2, 2, 5, batch=2),
+    "grouped": workload(3, 1, 6, 3, separate_blocks=True),
+    "addition_behind": workload(2, 4, 8, after=2),
+    "product_behind": workload(2, 4, 8, after=3),
+    "depthwise_before": workload(4, 3, 7, before=DEPTHWISE),
+    "average_before": workload(2, 2, 7, before=AVERAGE, after=2),
+    "addition_before": workload(2, 2, 7, before=ADDITION),
+    "table_before": workload(2, 2, 7, before=TABLE),
+}
