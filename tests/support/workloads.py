@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from zebra.schedule.tiling import Before, GemmWorkload
@@ -25,10 +26,13 @@ def workload(
 
 
 ONE, THREE = (1, 1), (3, 3)
-DEPTHWISE = Before(THREE, (2, 2), ONE, 1, True, 10, 12)
-AVERAGE = Before(THREE, ONE, ONE, 1, True, 11, 6)
-ADDITION = Before(ONE, ONE, ONE, 2, False, 2, 6)
-TABLE = Before(ONE, ONE, ONE, 1, False, 1, 3)
+DEPTHWISE = Before((14, 14), THREE, (2, 2), ONE, 10, 12, taps=9)
+WIDE = replace(DEPTHWISE, taps=0)
+AVERAGE = Before((7, 7), THREE, ONE, ONE, 11, 6)
+ADDITION = Before((7, 7), ONE, ONE, ONE, 2, 6, operands=2, accumulates=False)
+TABLE = Before((7, 7), ONE, ONE, ONE, 1, 3, accumulates=False)
+CONV = Before((7, 7), THREE, ONE, ONE, 1, 3, in_blocks=2, gemm=18)
+EXPANSION = Before((14, 14), ONE, ONE, ONE, 1, 3, in_blocks=2, gemm=2)
 
 WORKLOADS = {
     "conv": workload(2, 3, 9, 3),
@@ -39,7 +43,10 @@ WORKLOADS = {
     "addition_behind": workload(2, 4, 8, after=2),
     "product_behind": workload(2, 4, 8, after=3),
     "depthwise_before": workload(4, 3, 7, before=DEPTHWISE),
+    "wide_depthwise_before": workload(4, 3, 7, before=WIDE),
     "average_before": workload(2, 2, 7, before=AVERAGE, after=2),
     "addition_before": workload(2, 2, 7, before=ADDITION),
     "table_before": workload(2, 2, 7, before=TABLE),
+    "conv_before": workload(4, 3, 7, before=CONV, after=2),
+    "inverted_residual": workload(2, 6, 7, before=replace(DEPTHWISE, first=EXPANSION)),
 }

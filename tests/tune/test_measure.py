@@ -7,15 +7,15 @@ import pytest
 
 from tests.support.workloads import WORKLOADS
 from zebra.codegen.emitter import Emitter
-from zebra.codegen.gemm import GemmGenerator
 from zebra.codegen.generate import compile_graph
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig, find_config
 from zebra.isa.codec import encode_program
 from zebra.runtime.cycle import simulate
 from zebra.schedule.tiling import GemmTiling, GemmWorkload, Order, gemm_candidates
+from zebra.schedule.workloads import gemm_workload
 from zebra.tune.measure import Meter
-from zebra.tune.synthetic import ADDRESSES, synthetic_plan
+from zebra.tune.synthetic import ADDRESSES, synthetic_layer
 from zebra.tune.workloads import graph_workloads
 
 
@@ -25,15 +25,21 @@ def draw(work: GemmWorkload, config: HwConfig, rng: np.random.Generator) -> Gemm
     return candidates.tiling(int(rng.integers(candidates.rows.size)), order)
 
 
+@pytest.mark.parametrize("work", WORKLOADS.values(), ids=WORKLOADS)
+def test_a_synthetic_layer_has_its_workload(work: GemmWorkload) -> None:
+    config = find_config("zebra")
+    assert gemm_workload(synthetic_layer(work, config.block), config) == work
+
+
 @pytest.mark.parametrize("config", ["zebra", "kv260"])
 @pytest.mark.parametrize("work", WORKLOADS.values(), ids=WORKLOADS)
 def test_fast_emission_gives_the_bytes_of_the_compiler(work: GemmWorkload, config: str) -> None:
     hw, rng = find_config(config), np.random.default_rng(0)
-    meter, plan = Meter(work, hw), synthetic_plan(work, hw)
+    meter = Meter(work, hw)
     for _ in range(4):
         tiling = draw(work, hw, rng)
         emitter = Emitter(hw, ADDRESSES)
-        GemmGenerator(plan(tiling), emitter).emit()
+        meter.emit(tiling, emitter)
         assert meter.code(tiling) == encode_program(emitter.stream.finish()), tiling
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from zebra.codegen.gemm import GemmGenerator
+from zebra.codegen.constants import ConstantPool
+from zebra.codegen.emitter import Emitter
+from zebra.codegen.gemm import GemmGenerator, plan_gemm, retile
 from zebra.hw import HwConfig
 from zebra.isa.program import Program
 from zebra.runtime.cycle import count_cycles
+from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.tune.emission import TimingEmitter
-from zebra.tune.synthetic import ADDRESSES, synthetic_plan
+from zebra.tune.synthetic import ADDRESSES, synthetic_layer
 
 
 class Meter:
@@ -16,12 +19,20 @@ class Meter:
 
     def __init__(self, work: GemmWorkload, config: HwConfig) -> None:
         self.config = config
-        self._plan = synthetic_plan(work, config)
+        self._layer = synthetic_layer(work, config.block)
+        # Constants that are equal are stored once, so that trials do not fill it.
+        self._pool = ConstantPool()
+        self._plan = plan_gemm(self._layer, self._pool, config, best_gemm_tiling)
+
+    def emit(self, tiling: GemmTiling, emitter: Emitter) -> None:
+        """The instructions of the layer alone."""
+        plan = retile(self._plan, self._layer, tiling, self._pool, self.config)
+        GemmGenerator(plan, emitter).emit()
 
     def code(self, tiling: GemmTiling) -> bytes:
-        """The instructions of the layer alone."""
+        """The same, encoded."""
         emitter = TimingEmitter(self.config, ADDRESSES)
-        GemmGenerator(self._plan(tiling), emitter).emit()
+        self.emit(tiling, emitter)
         return emitter.code()
 
     def cycles(self, tiling: GemmTiling) -> int:

@@ -1,111 +1,115 @@
 """One layer made from its workload, to be timed without the network it comes from.
 
-Time depends on sizes, addresses and modes, not on data, so weights are not
-made: only the addresses where they would lie.
+Time depends on sizes, addresses and modes, not on data: weights are all alike.
+Padding, which a workload does not tell, is spread evenly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from zebra.codegen.constants import ConstantPool
-from zebra.codegen.gemm import GemmPlan, plan_after, plan_before
-from zebra.codegen.post import plan_post
 from zebra.graph.nodes import BinaryKind, Finish, Scale
-from zebra.hw import HwConfig
-from zebra.isa.insns import AccumOp, PostOp
-from zebra.schedule.layers import AccumLayer, BinaryLayer, GemmLayer, TableLayer, Window
-from zebra.schedule.tiling import Before, GemmTiling, GemmWorkload
-from zebra.schedule.views import Dims, View
-
-Plan = Callable[[GemmTiling], GemmPlan]
+from zebra.isa.insns import AccumOp
+from zebra.schedule.layers import (
+    AccumLayer,
+    BinaryLayer,
+    FusedLayer,
+    GemmLayer,
+    TableLayer,
+    Window,
+)
+from zebra.schedule.tiling import Before, GemmWorkload
+from zebra.schedule.views import View
 
 ADDRESSES = {"x": 2 << 30, "y": 5 << 29, "out": 3 << 30}
-"""Where the first input, the second and the output lie: apart, behind the constants."""
-WEIGHTS = 1 << 30
-"""Where the weights lie, behind the other constants."""
+"""Where the inputs and the output lie: apart, behind the constants."""
+
+Size = tuple[int, int]
 
 
-def synthetic_plan(work: GemmWorkload, config: HwConfig) -> Plan:
-    """For any tiling of ``work`` the plan that codegen's generator takes."""
-    pool = ConstantPool()
-    gemm = _convolution(work, config.block)
-    before = _before(work.before, gemm.inputs[0], config.block) if work.before else None
-    after = _operator(work.after, gemm.out) if work.after else None
-    scale = _scales(gemm.out.dims[1])
-    post = plan_post(PostOp.SCALE, (scale,), gemm.out.dims[1], Finish(), pool, config)
-    size = work.out_blocks * work.in_blocks * work.kernel[0] * work.kernel[1] * config.block**2
-    weights = tuple(WEIGHTS + number * size for number in range(work.passes))
-    step = work.in_blocks if work.separate_blocks else 0
-    ranges = tuple((block * step, work.in_blocks) for block in range(work.out_blocks))
-    behind = plan_after(after, gemm, pool, config)
-    out = gemm.out if after is None else after.out
-
-    def plan(tiling: GemmTiling) -> GemmPlan:
-        made = plan_before(before, tiling, pool, config)
-        return GemmPlan(gemm, out, tiling, ranges, work.in_blocks, weights, post, made, behind)
-
-    return plan
+def synthetic_layer(work: GemmWorkload, block: int) -> GemmLayer | FusedLayer:
+    """A layer of which ``work`` is the workload with channel blocks of ``block``."""
+    groups = work.out_blocks if work.separate_blocks else 1
+    x = _view("x", work.batch, groups * work.in_blocks, work.in_size, block)
+    out = _view("out", work.batch, work.out_blocks, work.out_size, block)
+    window = _window(work.kernel, work.stride, work.dilation, work.in_size, work.out_size)
+    gemm = _convolution(x, out, window, work.passes, groups)
+    if work.before is None and not work.after:
+        return gemm
+    after = _operator(work.after, (out, replace(out, buffer="y")), out) if work.after else None
+    before, first = None, None
+    if work.before is not None:
+        before, first = _before(work.before, x)
+    source = first or before or gemm
+    others = (after.inputs[1],) if after is not None else ()
+    return FusedLayer("fused", "", (*source.inputs, *others), out, gemm, before, after, first)
 
 
-def _convolution(work: GemmWorkload, block: int) -> GemmLayer:
-    """Padding, which the workload does not tell, is spread evenly."""
-    images = work.in_blocks * (work.out_blocks if work.separate_blocks else 1)
-    x = View.blocked("x", (work.batch, images * block, *work.in_size), block)
-    out = View.blocked("out", (work.batch, work.out_blocks * block, *work.out_size), block)
-    window = Window(work.kernel, work.stride, work.dilation)
-    missing = [
-        max(0, window.span(work.out_size[axis], work.kernel[axis], axis) - work.in_size[axis])
-        for axis in (0, 1)
-    ]
-    window = replace(window, pad=(missing[0] // 2, missing[1] // 2))
-    no_weights = np.zeros((out.dims[1], 0, 0, 0), np.int16)
-    return GemmLayer("gemm", "", (x,), out, window, no_weights, _scales(out.dims[1]), Finish())
+def _view(buffer: str, batch: int, blocks: int, size: Size, block: int) -> View:
+    return View.blocked(buffer, (batch, blocks * block, *size), block)
+
+
+def _window(kernel: Size, stride: Size, dilation: Size, source: Size, out: Size) -> Window:
+    window = Window(kernel, stride, dilation)
+    top, left = (
+        max(0, window.span(out[axis], kernel[axis], axis) - source[axis]) // 2 for axis in (0, 1)
+    )
+    return replace(window, pad=(top, left))
+
+
+def _convolution(x: View, out: View, window: Window, passes: int, groups: int = 1) -> GemmLayer:
+    shape = (out.dims[1], x.dims[1] // groups, *window.kernel)
+    # A weight outside int8 takes the second pass.
+    weight = np.full(shape, 0 if passes == 1 else 200, np.int16)
+    scale = _scales(out.dims[1])
+    return GemmLayer("gemm", "", (x,), out, window, weight, scale, Finish(), groups)
 
 
 def _scales(channels: int) -> Scale:
     """Parameters of their own for every channel, narrow enough for one pass."""
-    return Scale(np.ones(channels, np.int32), np.ones(channels, np.int32), _zeros(channels))
+    one = np.ones(channels, np.int32)
+    return Scale(one, one, np.zeros(channels, np.int32))
 
 
-def _zeros(channels: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    return np.zeros(channels, np.int32)
-
-
-def _operator(cycles: int, out: View) -> BinaryLayer:
-    """The operator of two tensors that takes ``cycles`` per vector, behind the convolution."""
+def _operator(cycles: int, inputs: tuple[View, View], out: View) -> BinaryLayer:
+    """The operator of two tensors that takes ``cycles`` per vector."""
     kind = BinaryKind.MULTIPLY if cycles == 3 else BinaryKind.ADD
     one = Scale(np.ones(1, np.int32), np.ones(1, np.int32))
-    other = replace(out, buffer="y")
-    return BinaryLayer("after", "", (out, other), out, kind, one, one, Finish())
+    return BinaryLayer("operator", "", inputs, out, kind, one, one, Finish())
 
 
-def _before(before: Before, made: View, block: int) -> AccumLayer | BinaryLayer | TableLayer:
-    """The VEC layer that computes ``made``."""
-    window = Window(before.kernel, before.stride, before.dilation)
-    n, c, *size = made.dims
-    rows, columns = (window.span(size[axis], before.kernel[axis], axis) for axis in (0, 1))
-    dims: Dims = (n, c, rows, columns)
-    x = View.blocked("x", dims, block)
+def _before(
+    before: Before, made: View
+) -> tuple[AccumLayer | BinaryLayer | GemmLayer | TableLayer, GemmLayer | None]:
+    """The layer that computes ``made``, and the convolution in front of it if there is one."""
+    batch, channels = made.dims[:2]
+    blocks = before.in_blocks or channels // made.block
+    x = _view("x", batch, blocks, before.in_size, made.block)
+    size = (made.dims[2], made.dims[3])
+    window = _window(before.kernel, before.stride, before.dilation, before.in_size, size)
+    if before.gemm:
+        taps = before.kernel[0] * before.kernel[1]
+        return _convolution(x, made, window, before.gemm // (before.in_blocks * taps)), None
     if before.accumulates:
-        return _accumulation(before, window, x, made)
+        first = _before(before.first, x)[0] if before.first is not None else None
+        assert first is None or isinstance(first, GemmLayer)
+        return _accumulation(before, window, x, made), first
     if before.operands == 2:
-        return replace(_operator(before.cycles, x), out=made)
-    return TableLayer("before", "", (x,), made, np.arange(256).astype(np.int8))
+        return _operator(before.vec, (x, replace(x, buffer="y")), made), None
+    return TableLayer("table", "", (x,), made, np.arange(256).astype(np.int8)), None
 
 
 def _accumulation(before: Before, window: Window, x: View, made: View) -> AccumLayer:
-    """Its passes and whether it has weights follow from its cycles and parameters."""
-    taps = before.kernel[0] * before.kernel[1]
-    passes = before.cycles - taps
-    channels = made.dims[1]
-    weights = None
+    """Its passes and its taps follow from its cycles and parameters."""
+    kernel, channels = before.kernel, made.dims[1]
+    passes = before.vec - kernel[0] * kernel[1]
+    taps: npt.NDArray[np.int32] | None = None
     if before.parameters > 3 * passes:
-        weights = np.zeros((channels, *before.kernel), np.int32)
-    op = AccumOp.SUM if weights is None else AccumOp.MAC
+        taps = np.full((channels, *kernel), 0 if before.taps else 200, np.int32)
+    op = AccumOp.SUM if taps is None else AccumOp.MAC
     scale = _scales(channels)
     divide = scale if passes == 2 else None
-    return AccumLayer("before", "", (x,), made, op, window, Finish(), weights, divide, scale)
+    return AccumLayer("before", "", (x,), made, op, window, Finish(), taps, divide, scale)

@@ -20,8 +20,8 @@ def make_tuner(name: str, task: Task, seed: int) -> Any:
     """The tuner called ``name``, its random numbers started from ``seed``.
 
     It leaves out point 0, the default, which is measured before any other; there
-    must be a second one. UsageError lists the names; EnvironmentMismatchError if it needs a package that
-    is missing.
+    must be a second one. UsageError lists the names; EnvironmentMismatchError if it
+    needs a package that is missing.
     """
     if name not in TUNERS:
         raise UsageError(f"no tuner is called {name}; known: {', '.join(TUNERS)}")
