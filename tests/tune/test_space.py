@@ -9,6 +9,7 @@ from tests.support.workloads import WORKLOADS
 from zebra.hw import find_config
 from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmWorkload, Order, gemm_candidates
+from zebra.tune.measure import Meter
 from zebra.tune.space import TilingSpace, tiling_of
 
 CONFIG = find_config("zebra")
@@ -49,3 +50,12 @@ def test_any_knobs_and_any_walk_lead_to_a_legal_point() -> None:
 def test_a_point_outside_is_refused(point: int) -> None:
     with pytest.raises(IndexError, match=f"point {point} of a space of"):
         TilingSpace(WORKLOADS["conv"], CONFIG).get(point)
+
+
+@pytest.mark.parametrize("config", ["zebra", "kv260", "ultra96"])
+@pytest.mark.parametrize("work", WORKLOADS.values(), ids=WORKLOADS)
+def test_no_point_beats_its_bound(work: GemmWorkload, config: str) -> None:
+    hw, rng = find_config(config), np.random.default_rng(0)
+    space, meter = TilingSpace(work, hw), Meter(work, hw)
+    for point in rng.integers(0, len(space), 6):
+        assert meter.cycles(space.tiling(int(point))) >= space.bounds[point]

@@ -13,6 +13,7 @@ from tvm.autotvm.task.space import ConfigEntity, ConfigSpace, OtherOptionEntity
 from zebra.hw import HwConfig
 from zebra.schedule.cost import gemm_costs
 from zebra.schedule.tiling import GemmTiling, GemmWorkload, Order, gemm_candidates
+from zebra.tune.bound import lower_bounds
 from zebra.tune.packing import from_knobs, to_knobs
 
 Knobs = npt.NDArray[np.int64]
@@ -58,6 +59,13 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
             return None
         found = np.flatnonzero((self.features == row).all(1))
         return int(found[0]) if found.size else None
+
+    @cached_property
+    def bounds(self) -> Knobs:
+        """Cycles that each point cannot beat."""
+        bounds = lower_bounds(self._work, self._config, self._candidates)
+        whole: Knobs = bounds[self._order % len(bounds)]
+        return whole
 
     @cached_property
     def features(self) -> Knobs:
