@@ -12,18 +12,25 @@ import numpy.typing as npt
 
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
-from zebra.schedule.tiling import GemmCandidates, GemmWorkload, pixel_tiles
+from zebra.schedule.tiling import Before, GemmCandidates, GemmWorkload, pixel_tiles
 
 IntArray = npt.NDArray[np.int64]
+Size = tuple[int, int]
 
 
 def lower_bounds(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> IntArray:
     """A lower bound on the cycles of each candidate, in any order of its loops."""
     taps = work.kernel[0] * work.kernel[1]
     groups = _groups(work, config.rows, cand)
+    made = groups * work.in_blocks if work.before is not None else 0
     gemm = groups * work.out_blocks * work.in_blocks * taps * work.passes
+    if work.before is not None:
+        gemm = gemm + made * work.before.gemm
     gemm = gemm + _first_tile(work, config, cand) + _last_tile(work, config, cand)
-    vec = groups * (work.out_blocks * _vec_cycles(work) + work.in_blocks * _before_cycles(work))
+    vec = groups * work.out_blocks * _vec_cycles(work) + made
+    if work.before is not None and work.before.accumulates and not work.before.gemm:
+        window = work.before.kernel[0] * work.before.kernel[1]
+        vec = vec + groups * (work.in_blocks - cand.on_array) * window
     dram = _bytes_once(work, config.block) + WORD_BYTES * _instructions(work, cand)
     moved = -(-dram // config["DRAM_BYTES_PER_CYCLE"])
     bound: IntArray = np.maximum(np.maximum(gemm, vec), moved)
@@ -35,26 +42,17 @@ def _vec_cycles(work: GemmWorkload) -> int:
     return 3 if work.after else 1
 
 
-def _before_cycles(work: GemmWorkload) -> int:
-    """Cycles of VEC for each group of an input that is computed on the way."""
-    before = work.before
-    if before is None:
-        return 0
-    return before.kernel[0] * before.kernel[1] + 1 if before.accumulates else before.operands
-
-
 def _first_tile(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> IntArray:
     """Cycles before the first multiplication: its weights, and its input without any padding."""
-    weights = cand.weights * config.block**2
-    pixels = np.ones_like(cand.rows)
-    for axis, extent in enumerate((cand.height, cand.width)):
-        padding = 2 * (work.kernel[axis] - 1) * work.dilation[axis]
-        pixels = pixels * np.maximum(np.minimum(extent, work.in_size[axis]) - padding, 0)
+    size = cand.weights * config.block**2
     if work.before is None:
-        size = weights + cand.in_blocks * pixels * config.block
-        return config["DRAM_LATENCY"] + -(-size // config["DRAM_BYTES_PER_CYCLE"])
-    made = cand.in_blocks * -(-pixels // config.rows) * _before_cycles(work)
-    return np.maximum(made, -(-weights // config["DRAM_BYTES_PER_CYCLE"]))
+        pixels = np.ones_like(cand.rows)
+        for axis, extent in enumerate((cand.height, cand.width)):
+            padding = 2 * (work.kernel[axis] - 1) * work.dilation[axis]
+            pixels = pixels * np.maximum(np.minimum(extent, work.in_size[axis]) - padding, 0)
+        size = size + cand.in_blocks * pixels * config.block
+    cycles: IntArray = config["DRAM_LATENCY"] + -(-size // config["DRAM_BYTES_PER_CYCLE"])
+    return cycles
 
 
 def _last_tile(work: GemmWorkload, config: HwConfig, cand: GemmCandidates) -> IntArray:
@@ -88,24 +86,35 @@ def _sizes(extent: int, size: IntArray) -> tuple[tuple[IntArray, IntArray], ...]
 
 
 def _bytes_once(work: GemmWorkload, block: int) -> int:
-    """DRAM bytes of weights, results and second operand, and input pixels that are read for sure."""
+    """DRAM bytes of weights, results and second operand, and of input pixels that are needed."""
     taps = work.kernel[0] * work.kernel[1]
     weights = work.out_blocks * work.in_blocks * taps * block**2 * work.passes
     results = work.batch * work.out_blocks * work.out_size[0] * work.out_size[1] * block
-    images = work.batch * work.in_blocks * (work.out_blocks if work.separate_blocks else 1)
-    pixels = _pixels_read(work, 0) * _pixels_read(work, 1)
-    operands = work.before.operands if work.before is not None else 1
-    return weights + results * (2 if work.after else 1) + images * pixels * operands * block
+    twice = 2 if work.after else 1
+    return weights + results * twice + work.batch * _vectors_read(work) * block
 
 
-def _pixels_read(work: GemmWorkload, axis: int) -> int:
-    """Input rows or columns that some output needs; fewer where dilation leaves holes."""
-    kernel, stride, out = work.kernel[axis], work.stride[axis], work.out_size[axis]
-    if work.dilation[axis] > 1 or kernel < stride:
-        # Each output has a tap on an input of its own, but padding may hold a kernel's worth.
-        reach = (kernel - 1) * work.dilation[axis]
-        return max(min(out, work.in_size[axis]) - reach, 0)
-    return min(work.in_size[axis], (out - 1) * stride + kernel)
+def _vectors_read(work: GemmWorkload) -> int:
+    """Input vectors of one image that are read for sure."""
+    before = work.before
+    if before is None:
+        blocks = work.in_blocks * (work.out_blocks if work.separate_blocks else 1)
+        return blocks * _pixels_read(work, work.in_size, work.out_size)
+    pixels = _pixels_read(before, before.in_size, work.in_size)
+    if before.first is None:
+        return (before.in_blocks or work.in_blocks) * before.operands * pixels
+    return before.first.in_blocks * pixels if before.first.kernel == (1, 1) else 0
+
+
+def _pixels_read(window: GemmWorkload | Before, source: Size, out: Size) -> int:
+    """Input pixels that some output needs; padding may hold a kernel's worth of each axis."""
+    pixels = 1
+    for axis in (0, 1):
+        kernel, stride = window.kernel[axis], window.stride[axis]
+        dense = window.dilation[axis] == 1 and kernel >= stride
+        reach = out[axis] * stride if dense else out[axis]
+        pixels *= max(min(source[axis], reach) - 2 * (kernel - 1) * window.dilation[axis], 0)
+    return pixels
 
 
 def _instructions(work: GemmWorkload, cand: GemmCandidates) -> IntArray:

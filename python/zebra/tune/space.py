@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import fields
 from functools import cached_property
 from random import randrange
 
@@ -12,7 +13,13 @@ from tvm.autotvm.task.space import ConfigEntity, ConfigSpace, OtherOptionEntity
 
 from zebra.hw import HwConfig
 from zebra.schedule.cost import gemm_costs
-from zebra.schedule.tiling import GemmTiling, GemmWorkload, Order, gemm_candidates
+from zebra.schedule.tiling import (
+    GemmCandidates,
+    GemmTiling,
+    GemmWorkload,
+    Order,
+    gemm_candidates,
+)
 from zebra.tune.bound import lower_bounds
 from zebra.tune.packing import from_knobs, to_knobs
 
@@ -31,7 +38,7 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
     def __init__(self, work: GemmWorkload, config: HwConfig) -> None:
         super().__init__()
         self._work, self._config = work, config
-        self._candidates = gemm_candidates(work, config)
+        self._candidates = _once(gemm_candidates(work, config))
         totals = [cost.total for cost in gemm_costs(work, config, self._candidates)]
         # Of equal costs the first order and candidate are the default: best_gemm_tiling.
         costs = np.concatenate(totals)
@@ -112,6 +119,13 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"TilingSpace({len(self)} legal tilings of {self._work} on {self._config.name})"
+
+
+def _once(candidates: GemmCandidates) -> GemmCandidates:
+    """The candidates without those that are there already."""
+    columns = [getattr(candidates, field.name) for field in fields(candidates)]
+    _, first = np.unique(np.stack(columns), axis=1, return_index=True)
+    return candidates.select(np.isin(np.arange(candidates.rows.size), first))
 
 
 def tiling_of(entity: ConfigEntity) -> GemmTiling:
