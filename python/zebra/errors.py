@@ -64,6 +64,10 @@ class ArtifactError(ZebraError):
     """A compiled artifact is truncated, corrupt, of another version or another config."""
 
 
+class TuningLogError(ZebraError):
+    """A tuning log cannot be read, is damaged, or is of other hardware."""
+
+
 class DriverError(ZebraError):
     """A driver (fsim, board) could not run an artifact."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zebra.cli import compiling, configs, doctor, inspecting, profiling, running
+from zebra.cli import compiling, configs, doctor, inspecting, profiling, running, tuning
 from zebra.version import VERSION
 
 app = typer.Typer(
@@ -47,6 +47,8 @@ def options(
 
         zebra profile mobilenet.onnx --html report.html        [dim]how fast, and why[/dim]
 
+        zebra tune mobilenet.onnx --log mobilenet.log          [dim]faster tilings[/dim]
+
         zebra config list                                      [dim]the accelerators[/dim]
 
     Models: ONNX and TFLite files, recognised by content.
@@ -59,5 +61,7 @@ app.command("compile")(compiling.compile_model)
 app.command("inspect")(inspecting.inspect_model)
 app.command("profile")(profiling.profile_model)
 app.command("disasm")(inspecting.disasm)
+app.command("tune")(tuning.tune)
+app.command("tune-worker")(tuning.tune_worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(configs.app, name="config")

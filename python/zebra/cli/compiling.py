@@ -21,6 +21,9 @@ def compile_model(
     target: Target = "zebra",
     calibration: Calibration = None,
     shape: Shape = None,
+    tuned: Annotated[
+        Path | None, typer.Option(help="A log of zebra tune, whose best tilings are taken.")
+    ] = None,
 ) -> None:
     """Compile a network once, to deploy it.
 
@@ -29,6 +32,8 @@ def compile_model(
         zebra compile mobilenet.onnx -o mobilenet.so
 
         zebra compile net.onnx -o net.so --target zebra/ultra96 --calibration photos/
+
+        zebra compile net.onnx -o net.so --tuned net.log
 
     A program loads the library with tvm.runtime.load_module, after import zebra.
     """
@@ -40,7 +45,8 @@ def compile_model(
     network = pipeline.open_network(model, read_shapes(shape))
     batches = pipeline.read_calibration(calibration, network, pipeline.preprocessing_of(network))
     module = pipeline.quantize(network, chosen, batches)
-    library = pipeline.compile_network(network, module, chosen)
+    with pipeline.tuned_by(tuned):
+        library = pipeline.compile_network(network, module, chosen)
     with step(f"Writing {output}"):
         library.export_library(str(output))
     regions = len(pipeline.regions(library))

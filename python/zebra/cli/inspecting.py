@@ -34,14 +34,14 @@ def inspect_model(
     """
     chosen = pipeline.find_target(target)
     network = pipeline.open_network(model, read_shapes(shape))
-    report = pipeline.inspect(network, _quantized(network, chosen), chosen)
+    report = pipeline.inspect(network, quantize_quietly(network, chosen), chosen)
     if as_json:
         print_json(report.to_dict())
     else:
         print(report)
 
 
-def _quantized(network: pipeline.Network, target: str) -> Any:
+def quantize_quietly(network: pipeline.Network, target: str) -> Any:
     """The int8 module without calibration: what is printed does not depend on the ranges."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZebraWarning)
@@ -79,7 +79,7 @@ def _artifacts(file: Path, target: str, shape: list[str] | None) -> list[Artifac
         return [region.artifact() for region in pipeline.regions(pipeline.load_library(file))]
     chosen = pipeline.find_target(target)
     network = pipeline.open_network(file, read_shapes(shape))
-    library = pipeline.compile_network(network, _quantized(network, chosen), chosen)
+    library = pipeline.compile_network(network, quantize_quietly(network, chosen), chosen)
     return [region.artifact() for region in pipeline.regions(library)]
 
 

@@ -140,6 +140,21 @@ def compile_network(network: Network, module: Any, target: str) -> Any:
     return build(module, leftover_params(network), target)
 
 
+def tuned_by(log: Path | None) -> AbstractContextManager[object]:
+    """The context in which builds take a log's best tilings; TuningLogError if it is none."""
+    if log is None:
+        return nullcontext()
+    from tvm import autotvm
+
+    from zebra.tune.records import read_records
+
+    if not log.is_file():
+        raise InputError(f"--tuned {log}: there is no such file; zebra tune makes one")
+    read_records(log)
+    context: AbstractContextManager[object] = autotvm.apply_history_best(str(log))
+    return context
+
+
 def leftover_params(network: Network) -> dict[str, Any]:
     """What is not in the int8 module already: quantizing binds the parameters of a float one."""
     return network.params if network.quantized else {}

@@ -29,6 +29,12 @@ Level = TypeVar("Level", DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
 MAX_EXTENT = {DmaLevel: 1 << 16, FillLevel: 1 << 16}
 """Largest loop extent per level type; 4096 for the others."""
 
+STRIDES = {
+    level: tuple(field.name for field in fields(level) if field.name != "extent")
+    for level in (DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
+}
+"""Names of the strides per level type."""
+
 MAX_INTERVALS = 128
 """Pieces that one access of DRAM or ACC is told apart into."""
 
@@ -49,8 +55,9 @@ def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
 def _continues(inner: Level, outer: Level) -> bool:
     if inner.extent * outer.extent > MAX_EXTENT.get(type(inner), 1 << 12):
         return False
-    strides = [f.name for f in fields(inner) if f.name != "extent"]
-    return all(getattr(outer, name) == inner.extent * getattr(inner, name) for name in strides)
+    return all(
+        getattr(outer, name) == inner.extent * getattr(inner, name) for name in STRIDES[type(inner)]
+    )
 
 
 def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level, ...]:

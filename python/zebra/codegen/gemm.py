@@ -84,6 +84,20 @@ def plan_gemm(
     )
 
 
+def retile(
+    plan: GemmPlan,
+    layer: GemmLayer | FusedLayer,
+    tiling: GemmTiling,
+    pool: ConstantPool,
+    config: HwConfig,
+) -> GemmPlan:
+    """The plan of ``layer`` with another tiling: only what depends on it is planned again."""
+    before = plan.before
+    if isinstance(layer, FusedLayer) and not isinstance(before, ConvPlan):
+        before = _plan_before(layer, tiling, pool, config)
+    return replace(plan, tiling=tiling, before=before)
+
+
 def _plan_before(
     fused: FusedLayer, tiling: GemmTiling, pool: ConstantPool, config: HwConfig
 ) -> BeforePlan | None:

@@ -19,7 +19,8 @@ Interval = tuple[Memory, int, int, bool]
 """(memory, first address, address behind the last, whether it is written)."""
 
 _NONE = -1
-_IDLE = (_NONE,) * len(Engine)
+_ENGINES = tuple(int(engine) for engine in Engine)
+_IDLE = (_NONE,) * len(_ENGINES)
 
 
 class _Segments:
@@ -89,11 +90,11 @@ class TokenStream:
     def add(self, insn: Insn, touched: Iterable[Interval]) -> None:
         """Append ``insn``, which touches the given address intervals."""
         index, engine = len(self._insns), int(insn.ENGINE)
-        needs = [_NONE] * len(Engine)
+        needs = list(_IDLE)
         for memory, start, stop, write in touched:
             self._memories[memory].touch(start, stop, write, engine, index, needs)
         wait = 0
-        for other in Engine:
+        for other in _ENGINES:
             if other != engine and needs[other] > self._known[engine][other]:
                 self._known[engine][other] = needs[other]
                 self._signal[needs[other]] |= 1 << engine
@@ -101,6 +102,10 @@ class TokenStream:
         self._insns.append(insn)
         self._wait.append(wait)
         self._signal.append(0)
+
+    def masks(self) -> list[tuple[int, int]]:
+        """(wait, signal) of every instruction so far."""
+        return list(zip(self._wait, self._signal, strict=True))
 
     def finish(self) -> list[Insn]:
         """All instructions with their wait and signal masks."""

@@ -169,6 +169,11 @@ def simulate(program: Compiled | Program, config: HwConfig, timeline: bool = Fal
     )
 
 
+def count_cycles(program: Program, config: HwConfig) -> int:
+    """``simulate(program, config).cycles``, without the rest of the report."""
+    return int(_run(program.code, config)[0].cycles)
+
+
 def _parts(program: Compiled | Program) -> tuple[bytes, tuple[LayerSpan, ...]]:
     if isinstance(program, Compiled):
         return program.program.code, program.layers

@@ -1,0 +1,1 @@
+"""AutoTVM for Zebra: tasks, tuners, measuring on the cycle model, logs."""

@@ -1,0 +1,40 @@
+"""Timing one tiling of one workload on the cycle model."""
+
+from __future__ import annotations
+
+from zebra.codegen.constants import ConstantPool
+from zebra.codegen.emitter import Emitter
+from zebra.codegen.gemm import GemmGenerator, plan_gemm, retile
+from zebra.hw import HwConfig
+from zebra.isa.program import Program
+from zebra.runtime.cycle import count_cycles
+from zebra.schedule.cost import best_gemm_tiling
+from zebra.schedule.tiling import GemmTiling, GemmWorkload
+from zebra.tune.emission import TimingEmitter
+from zebra.tune.synthetic import ADDRESSES, synthetic_layer
+
+
+class Meter:
+    """Times tilings of one workload on one configuration."""
+
+    def __init__(self, work: GemmWorkload, config: HwConfig) -> None:
+        self.config = config
+        self._layer = synthetic_layer(work, config.block)
+        # Constants that are equal are stored once, so that trials do not fill it.
+        self._pool = ConstantPool()
+        self._plan = plan_gemm(self._layer, self._pool, config, best_gemm_tiling)
+
+    def emit(self, tiling: GemmTiling, emitter: Emitter) -> None:
+        """The instructions of the layer alone."""
+        plan = retile(self._plan, self._layer, tiling, self._pool, self.config)
+        GemmGenerator(plan, emitter).emit()
+
+    def code(self, tiling: GemmTiling) -> bytes:
+        """The same, encoded."""
+        emitter = TimingEmitter(self.config, ADDRESSES)
+        self.emit(tiling, emitter)
+        return emitter.code()
+
+    def cycles(self, tiling: GemmTiling) -> int:
+        """Cycles of the layer alone, from its first instruction to its last."""
+        return count_cycles(Program(self.code(tiling), 1 << 32), self.config)
