@@ -130,7 +130,7 @@ def artifacts(module: tvm.IRModule) -> list[bytes]:
 def test_a_build_follows_the_log_and_computes_the_same(tune: Tune, log: Path) -> None:
     module = network()
     found = workloads_of(module, CONFIG)
-    assert [len(each.layers) for each in found] == [2, 1]
+    assert len(found) == 2
     with autotvm.apply_history_best(None):
         plain = artifacts(module)
     for each in found:

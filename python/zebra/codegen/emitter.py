@@ -104,7 +104,7 @@ class Emitter:
         touched = [
             (access.memory, start, stop, access.write)
             for access in accesses(insn, self.config)
-            for start, stop in _intervals(access)
+            for start, stop in intervals(access)
         ]
         self.stream.add(insn, touched)
 
@@ -261,7 +261,7 @@ class Emitter:
         )
 
 
-def _intervals(access: Access) -> list[tuple[int, int]]:
+def intervals(access: Access) -> list[tuple[int, int]]:
     """Address intervals that hold everything an access touches.
 
     Exact for DRAM and ACC as far as MAX_INTERVALS reach, so that tiles of one tensor

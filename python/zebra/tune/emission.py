@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from zebra.codegen.emitter import Emitter
+from zebra.codegen.emitter import Emitter, intervals
 from zebra.hw import HwConfig
 from zebra.isa.access import accesses
 from zebra.isa.codec import complete
@@ -102,11 +102,12 @@ def _shape(insn: Insn, names: tuple[str, ...], config: HwConfig) -> _Shape:
         (
             access.memory,
             access.base // far - 1,
-            access.base % far,
-            access.base % far + access.last + 1 - access.base,
+            start % far,
+            stop - start + start % far,
             access.write,
         )
         for access in accesses(probe, config)
         if access.memory is not Memory.DRAM
+        for start, stop in intervals(access)
     )
     return _Shape(word, tuple(places[(name,)] for name in names), touched)
