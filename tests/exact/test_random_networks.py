@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tvm
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tvm import relay
 from tvm.contrib import graph_executor
@@ -21,6 +21,7 @@ from tests.support.graphs import random_config
 from tests.support.machine import run_golden
 from tests.support.networks import random_network
 from zebra.codegen import compile_graph
+from zebra.errors import QuantizationError
 from zebra.graph.interpret import to_value
 from zebra.hw import HwConfig
 from zebra.relay import lower, partition
@@ -63,6 +64,15 @@ def check_golden(quantized: tvm.IRModule, config: HwConfig, rng: np.random.Gener
     return len(regions)
 
 
+def quantize_or_skip(module: tvm.IRModule, batches: list[np.ndarray], target: str) -> Any:
+    """The quantized module; a network whose own floats overflow is not an example."""
+    try:
+        return zebra.quantize(module, calibration=batches, target=target)
+    except QuantizationError as error:
+        assume("NaN or infinite values" not in str(error))
+        raise
+
+
 def check(seed: int, size: int) -> None:
     """One random network on one random configuration."""
     rng = np.random.default_rng(seed)
@@ -72,7 +82,7 @@ def check(seed: int, size: int) -> None:
     batches = [rng.standard_normal(shape).astype("float32") for _ in range(2)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        quantized = zebra.quantize(module, calibration=batches, target=target)
+        quantized = quantize_or_skip(module, batches, target)
     x = rng.standard_normal(shape).astype("float32")
     with zebra.exact_reference(), tvm.transform.PassContext(opt_level=2):
         expected = run(relay.build(quantized, target="llvm"), x)
@@ -91,7 +101,8 @@ def test_random_networks(part: int, seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.parametrize("part", range(20))
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**31))
-def test_thousand_random_networks(seed: int) -> None:
-    check(seed, 8)
+def test_thousand_random_networks(part: int, seed: int) -> None:
+    check(20 * seed + part, 8)
