@@ -61,4 +61,4 @@ def test_convolution_too_wide_for_the_scratchpad() -> None:
 def test_window_without_parameters_space() -> None:
     config = small(LOG_PAR_BUFF_SIZE=9)
     with pytest.raises(UnsupportedError, match="3x3 window fits small"):
-        best_window_tiling(4, (8, 8), Window((3, 3)), 8, config)
+        best_window_tiling(4, (8, 8), Window((3, 3)), 8, config, True)

@@ -84,6 +84,7 @@ def plan_accum(
             layer.window,
             sum(plan.vectors for plan in passes),
             config,
+            layer.taps is not None,
         )
     diagonal = None
     if on_array and layer.taps is not None:
@@ -206,11 +207,16 @@ class AccumMaker:
             AccumLevel(tile.columns[1], window.stride[1], 1, 0),
             AccumLevel(rows, window.stride[0] * width, tile.columns[1], 0),
         )
-        others = (
+        taps = (
             AccumLevel(kw, window.dilation[1], 0, mac),
             AccumLevel(kh, window.dilation[0] * width, 0, mac * kw),
-            AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw),
         )
+        blocks = AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw)
+        if tile.pixels == 1 and not mac:
+            # A global pool: channel blocks, not the one pixel, keep the accumulators apart.
+            loops = pixel_nest((blocks,), taps)
+        else:
+            loops = pixel_nest(pixels, (*taps, blocks))
         self.emitter.issue(
             Accum(
                 op=self.layer.op,
@@ -218,7 +224,7 @@ class AccumMaker:
                 act=source,
                 acc=self.accs.get(tile)[0],
                 par=par,
-                loops=pixel_nest(pixels, others),
+                loops=loops,
             )
         )
 

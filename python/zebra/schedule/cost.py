@@ -288,11 +288,16 @@ def before_alone(work: GemmWorkload, before: Before, config: HwConfig) -> float:
 
 
 def best_window_tiling(
-    blocks: int, out_size: tuple[int, int], window: Window, parameters: int, config: HwConfig
+    blocks: int,
+    out_size: tuple[int, int],
+    window: Window,
+    parameters: int,
+    config: HwConfig,
+    weighted: bool,
 ) -> WindowTiling:
     """The largest tile that fits twice, or once where that is impossible."""
     for slots in (2, 1):
-        tilings = window_tilings(blocks, out_size, window, parameters, config, slots)
+        tilings = window_tilings(blocks, out_size, window, parameters, config, slots, weighted)
         best = max(tilings, key=_window_work, default=None)
         if best is not None:
             return best

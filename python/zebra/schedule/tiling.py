@@ -317,15 +317,18 @@ def window_tilings(
     parameters: int,
     config: HwConfig,
     slots: int,
+    weighted: bool,
 ) -> Iterator[WindowTiling]:
     """Legal AccumLayer tilings with ``slots`` buffers of each kind, most work per tile first.
 
-    ``parameters`` is the number of PAR vectors per channel block besides the taps.
+    ``parameters`` is the number of PAR vectors per channel block besides the taps,
+    which are in PAR too if ``weighted``.
     """
-    for kernel in kernel_parts(window.kernel):
+    rows_of_taps = [(rows, window.kernel[1]) for rows in parts(window.kernel[0])]
+    for kernel in dict.fromkeys([*rows_of_taps, (1, 1)]):
         taps = kernel[0] * kernel[1]
         for count in parts(blocks):
-            if slots * count * (parameters + taps) > config.par_entries:
+            if slots * count * (parameters + taps * weighted) > config.par_entries:
                 continue
             for rows in parts(out_size[0]):
                 for columns in parts(out_size[1]):
