@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import cast, get_args
 
 from zebra.errors import EncodingError
-from zebra.isa.fields import WORD_BYTES, Levels, Word, bit_fields, decode_fields, encode_fields
-from zebra.isa.insns import OPCODE_BITS, Insn
+from zebra.isa.fields import WORD_BYTES, Levels, bit_fields
+from zebra.isa.insns import INSTRUCTIONS, OPCODE_BITS, Insn
+from zebra.isa.packing import Packer
+
+_PACKERS = {cls.OPCODE: Packer(cls) for cls in INSTRUCTIONS}
 
 
 def complete(insn: Insn) -> Insn:
@@ -31,7 +34,7 @@ def encode(insn: Insn) -> bytes:
     A loop tuple shorter than the instruction's is completed with extent-1
     levels. Raises EncodingError where a value does not fit.
     """
-    word = encode_fields(complete(insn)) << OPCODE_BITS | insn.OPCODE
+    word = _PACKERS[insn.OPCODE].encode(insn) << OPCODE_BITS | insn.OPCODE
     return word.to_bytes(WORD_BYTES, "little")
 
 
@@ -41,10 +44,10 @@ def decode(data: bytes) -> Insn:
         raise EncodingError(f"an instruction has {WORD_BYTES} bytes, got {len(data)}")
     word = int.from_bytes(data, "little")
     opcode = word & ((1 << OPCODE_BITS) - 1)
-    cls = Word.REGISTRY.get(opcode)
-    if cls is None:
+    packer = _PACKERS.get(opcode)
+    if packer is None:
         raise EncodingError(f"opcode {opcode} is not an instruction")
-    return cast(Insn, cls(**decode_fields(cls, word >> OPCODE_BITS)))
+    return cast(Insn, packer.decode(word >> OPCODE_BITS))
 
 
 def encode_program(insns: Iterable[Insn]) -> bytes:

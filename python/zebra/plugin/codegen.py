@@ -36,7 +36,7 @@ def compile_region(function: Any) -> Any:
     from zebra.relay import lower
     from zebra.tune.history import choose_tiling
 
-    graph = lower(function, context.config)
+    graph = lower(context.regions.get(symbol, function), context.config)
     compiled = compile_graph(graph, context.config, choose_tiling)
     data = Artifact(context.config, compiled).to_bytes()
     module = runtime_module(symbol, data)
