@@ -95,7 +95,7 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
     inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
     outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)
     program = Program(
-        encode_program(emitter.stream.finish()),
+        encode_program(emitter.stream.insns, emitter.stream.masks()),
         end,
         len(constants),
         _spans(schedule.inputs, addresses),
