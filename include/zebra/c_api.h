@@ -12,7 +12,7 @@ extern "C" {
 #define ZEBRA_API __attribute__((visibility("default")))
 
 /* Raised by one whenever a struct or a function below changes. */
-#define ZEBRA_ABI_VERSION 1
+#define ZEBRA_ABI_VERSION 2
 
 /* Status codes: 0, or the zebra.errors class that Python raises. */
 enum {
@@ -79,6 +79,11 @@ ZEBRA_API int zebra_sim_kernel_available(uint32_t kernel);
  * NUL-terminated sentence, cut to error_bytes. `counters` may be null. */
 ZEBRA_API int zebra_sim_run(const ZebraJob* job, ZebraCounters* counters, char* error,
                             size_t error_bytes);
+
+/* Prove a program legal without running it (zebra/verifier.h). Of the job only the sizes and the
+ * program are read: threads, kernel and dram do not matter. Returns a status code and an error as
+ * zebra_sim_run does. */
+ZEBRA_API int zebra_verify(const ZebraJob* job, char* error, size_t error_bytes);
 
 /* The cycle model (zebra/cycle.h, docs/cycle_model.md): the time of a program. */
 typedef struct {

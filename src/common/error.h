@@ -3,6 +3,7 @@
 #define ZEBRA_COMMON_ERROR_H_
 
 #include <exception>
+#include <new>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -28,6 +29,31 @@ template <typename... Parts>
   std::ostringstream text;
   (text << ... << parts);
   throw Error(status, text.str());
+}
+
+// The status of `work()`. Where it throws, `*message`, unless null, says why; `part` is the part of
+// the library that has run out of memory. Without memory for the message the status has to do.
+template <typename Work>
+Status guarded(const char* part, std::string* message, Work work) noexcept {
+  const auto refused = [&](Status status, const char* text, const char* rest) {
+    try {
+      if (message != nullptr) *message = std::string(text) + rest;
+    } catch (const std::bad_alloc&) {
+      message->clear();
+    }
+    return status;
+  };
+  try {
+    work();
+    return Status::kOk;
+  } catch (const Error& error) {
+    return refused(error.status(), error.what(), "");
+  } catch (const std::bad_alloc&) {
+    return refused(Status::kDriverError, part,
+                   ": there is not enough memory for this configuration and program");
+  } catch (const std::exception& error) {
+    return refused(Status::kDriverError, error.what(), "");
+  }
 }
 
 }  // namespace zebra

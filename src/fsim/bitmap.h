@@ -4,20 +4,19 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
+
+#include "common/zeros.h"
 
 namespace zebra::fsim {
 
 class Bitmap {
  public:
-  explicit Bitmap(std::uint64_t bits) : words_(allocate(bits / 64 + 1)) {}
+  explicit Bitmap(std::uint64_t bits) : words_(bits / 64 + 1) {}
 
   void set(std::uint64_t start, std::uint64_t count) {
     if (count == 0) return;
     const Range range(start, count);
-    std::uint64_t* const words = words_.get();
+    std::uint64_t* const words = words_.data();
     if (range.first == range.last) {
       words[range.first] |= range.head & range.tail;
       return;
@@ -30,14 +29,14 @@ class Bitmap {
   bool all(std::uint64_t start, std::uint64_t count) const {
     if (count == 0) return true;
     const Range range(start, count);
-    const std::uint64_t* const words = words_.get();
+    const std::uint64_t* const words = words_.data();
     if (range.first == range.last) return (~words[range.first] & range.head & range.tail) == 0;
     return (~words[range.first] & range.head) == 0 && (~words[range.last] & range.tail) == 0 &&
            std::all_of(words + range.first + 1, words + range.last,
                        [](std::uint64_t word) { return word == kFull; });
   }
 
-  bool test(std::uint64_t bit) const { return words_.get()[bit / 64] >> (bit % 64) & 1; }
+  bool test(std::uint64_t bit) const { return words_.data()[bit / 64] >> (bit % 64) & 1; }
 
  private:
   static constexpr std::uint64_t kFull = ~std::uint64_t{0};
@@ -53,18 +52,7 @@ class Bitmap {
     const std::uint64_t first, last, head, tail;
   };
 
-  struct Free {
-    void operator()(std::uint64_t* words) const { std::free(words); }
-  };
-
-  // calloc, because the pages of a large and mostly untouched memory then cost nothing.
-  static std::uint64_t* allocate(std::uint64_t words) {
-    void* memory = std::calloc(words, sizeof(std::uint64_t));
-    if (memory == nullptr) throw std::bad_alloc();
-    return static_cast<std::uint64_t*>(memory);
-  }
-
-  std::unique_ptr<std::uint64_t, Free> words_;
+  Zeros<std::uint64_t> words_;
 };
 
 }  // namespace zebra::fsim

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "zebra/simulator.h"
+#include "zebra/verifier.h"
 
 namespace {
 
@@ -64,6 +65,11 @@ zebra::Program program_of(const ZebraJob& job) {
   return program;
 }
 
+bool has_null(const ZebraJob* job) {
+  return job == nullptr || (job->inputs == nullptr && job->input_count > 0) ||
+         (job->outputs == nullptr && job->output_count > 0);
+}
+
 }  // namespace
 
 uint32_t zebra_sim_abi_version(void) { return ZEBRA_ABI_VERSION; }
@@ -74,9 +80,7 @@ int zebra_sim_kernel_available(uint32_t kernel) {
 
 int zebra_sim_run(const ZebraJob* job, ZebraCounters* counters, char* error, size_t error_bytes) {
   put_message("", error, error_bytes);
-  const bool null = job == nullptr || (job->inputs == nullptr && job->input_count > 0) ||
-                    (job->outputs == nullptr && job->output_count > 0);
-  if (null || job->kernel > ZEBRA_KERNEL_AVX512_VNNI) {
+  if (has_null(job) || job->kernel > ZEBRA_KERNEL_AVX512_VNNI) {
     put_message("fsim: the job has a null pointer or an unknown kernel", error, error_bytes);
     return ZEBRA_DRIVER_ERROR;
   }
@@ -93,6 +97,23 @@ int zebra_sim_run(const ZebraJob* job, ZebraCounters* counters, char* error, siz
     return static_cast<int>(status);
   } catch (const std::bad_alloc&) {
     put_message("fsim: there is not enough memory for the job", error, error_bytes);
+    return ZEBRA_DRIVER_ERROR;
+  }
+}
+
+int zebra_verify(const ZebraJob* job, char* error, size_t error_bytes) {
+  put_message("", error, error_bytes);
+  if (has_null(job)) {
+    put_message("verify: the job has a null pointer", error, error_bytes);
+    return ZEBRA_DRIVER_ERROR;
+  }
+  try {
+    std::string message;
+    const Status status = zebra::verify(sizes_of(job->sizes), program_of(*job), &message);
+    put_message(message.c_str(), error, error_bytes);
+    return static_cast<int>(status);
+  } catch (const std::bad_alloc&) {
+    put_message("verify: there is not enough memory for the job", error, error_bytes);
     return ZEBRA_DRIVER_ERROR;
   }
 }

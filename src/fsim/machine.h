@@ -1,4 +1,4 @@
-// The memories of one run and what has been written to them.
+// The memories of one run.
 #ifndef ZEBRA_FSIM_MACHINE_H_
 #define ZEBRA_FSIM_MACHINE_H_
 
@@ -7,10 +7,8 @@
 #include <memory>
 #include <new>
 
-#include "fsim/bitmap.h"
-#include "fsim/footprint.h"
 #include "fsim/kernels.h"
-#include "zebra/isa.h"
+#include "fsim/memories.h"
 #include "zebra/simulator.h"
 
 namespace zebra::fsim {
@@ -33,26 +31,10 @@ class Array {
 
 // ACT holds its int8 as x + 128: what VNNI's unsigned operand wants. WGT holds tiles as
 // [input lane / 4][output lane][input lane % 4]: four products per 32-bit accumulator lane.
-struct Machine {
+struct Machine : Memories {
   Machine(const HwSizes& hw, const Program& contract, std::uint8_t* memory, unsigned thread_count,
           const Kernels& kernel_set);
 
-  // Entries of a memory (DRAM: bytes).
-  std::uint64_t capacity(isa::Memory memory) const;
-
-  // Whether everything in `footprint`, which lies inside `memory`, was written; else `*missing` is
-  // an address that was not.
-  bool written(isa::Memory memory, const Footprint& footprint, std::uint64_t* missing) const;
-
-  // Record that everything in `footprint` is written.
-  void mark(isa::Memory memory, const Footprint& footprint);
-
-  // The same for a span of DRAM, which may be empty.
-  bool written_span(const Span& span, std::uint64_t* missing) const;
-  void mark_span(const Span& span);
-
-  const HwSizes& sizes;
-  const Program& program;
   std::uint8_t* const dram;
   const unsigned threads;
   const Kernels& kernels;
@@ -61,10 +43,6 @@ struct Machine {
   Array<std::int32_t> acc;
   Array<std::int32_t> par;
   Array<std::int8_t> tab;
-
- private:
-  // Indexed by isa::Memory; DRAM's begins behind the constants.
-  Bitmap written_[6];
 };
 
 }  // namespace zebra::fsim

@@ -1,10 +1,10 @@
 #include "zebra/simulator.h"
 
 #include <algorithm>
-#include <new>
 
 #include "common/error.h"
 #include "common/thread_pool.h"
+#include "fsim/checks.h"
 #include "fsim/insn.h"
 #include "fsim/limits.h"
 #include "fsim/machine.h"
@@ -16,27 +16,6 @@ namespace fsim {
 namespace {
 
 constexpr unsigned kMaxThreads = 256;
-
-void check_bounds(const Site& site, const Operand& operand, const Machine& machine) {
-  const std::uint64_t capacity = machine.capacity(operand.memory);
-  const Footprint& touched = operand.footprint;
-  if (touched.last() >= capacity)
-    refuse(site, Status::kAddressError, operand.name, ": ", name_of(operand.memory), " ",
-           unit_of(operand.memory), "s ", touched.first(), "..", touched.last(),
-           " leaves the memory's ", capacity, " ", unit_of(operand.memory), "s");
-  const std::uint64_t constants = machine.program.constant_bytes;
-  if (operand.use == Use::kWrite && operand.memory == isa::Memory::DRAM &&
-      touched.first() < constants)
-    refuse(site, Status::kAddressError, operand.name, ": DRAM bytes ", touched.first(), "..",
-           touched.last(), " starts inside the ", constants, " constant bytes");
-}
-
-void check_written(const Site& site, const Operand& operand, const Machine& machine) {
-  std::uint64_t missing = 0;
-  if (operand.use == Use::kRead && !machine.written(operand.memory, operand.footprint, &missing))
-    refuse(site, Status::kUninitializedError, operand.name, " reads ", name_of(operand.memory), " ",
-           unit_of(operand.memory), " ", missing, ", which nothing wrote");
-}
 
 template <typename Insn>
 void check_parameters(const Site&, const Insn&, const Machine&) {}
@@ -65,9 +44,7 @@ class Run {
  public:
   Run(const HwSizes& sizes, const Program& program, std::uint8_t* dram, unsigned threads,
       const Kernels& kernels, Counters* counters)
-      : machine_(sizes, program, dram, threads, kernels), counters_(counters) {
-    for (const Span& span : program.inputs) machine_.mark_span(span);
-  }
+      : machine_(sizes, program, dram, threads, kernels), counters_(counters) {}
 
   void execute_all() {
     const Program& program = machine_.program;
@@ -78,7 +55,7 @@ class Run {
                           step(site, insn, iterations);
                         });
     tokens_.check_empty();
-    for (const Span& span : program.outputs) check_output(span);
+    check_outputs(machine_);
   }
 
  private:
@@ -87,23 +64,15 @@ class Run {
   void step(const Site& site, const Insn& insn, std::uint64_t iterations) {
     tokens_.take(site, Insn::kEngine, insn.wait);
     const Operands touched = operands(insn, machine_.sizes);
-    for (const Operand& operand : touched) check_bounds(site, operand, machine_);
-    for (const Operand& operand : touched) check_written(site, operand, machine_);
+    check_bounds(site, touched, machine_);
+    check_written(site, touched, machine_);
     check_parameters(site, insn, machine_);
     execute(insn, machine_);
-    for (const Operand& operand : touched)
-      if (operand.use == Use::kWrite) machine_.mark(operand.memory, operand.footprint);
+    mark_written(touched, &machine_);
     tokens_.give(Insn::kEngine, insn.signal);
     counters_->instructions[static_cast<std::size_t>(Insn::kEngine)] += 1;
     counters_->iterations[static_cast<std::size_t>(Insn::kEngine)] += iterations;
     count_work(insn, machine_.sizes, iterations, counters_);
-  }
-
-  void check_output(const Span& span) const {
-    std::uint64_t missing = 0;
-    if (!machine_.written_span(span, &missing))
-      fail(Status::kUninitializedError, "the program ends but the output span ", span.start, "..",
-           span.start + span.size, " was not wholly written, the first missing byte is ", missing);
   }
 
   Machine machine_;
@@ -125,49 +94,13 @@ void run_program(const HwSizes& sizes, const RunOptions& options, const Program&
 }
 
 }  // namespace
-
-const char* name_of(isa::Memory memory) {
-  static constexpr const char* kNames[] = {"ACT", "WGT", "ACC", "PAR", "TAB", "DRAM"};
-  return kNames[static_cast<std::size_t>(memory)];
-}
-
-const char* unit_of(isa::Memory memory) {
-  static constexpr const char* kUnits[] = {"vector", "tile", "vector", "vector", "table", "byte"};
-  return kUnits[static_cast<std::size_t>(memory)];
-}
-
 }  // namespace fsim
-
-namespace {
-
-// Without memory for the message the status has to do.
-void set_message(std::string* message, const char* text) noexcept {
-  if (message == nullptr) return;
-  try {
-    message->assign(text);
-  } catch (const std::bad_alloc&) {
-    message->clear();
-  }
-}
-
-}  // namespace
 
 Status Simulator::run(const Program& program, std::uint8_t* dram, Counters* counters,
                       std::string* message) const noexcept {
   Counters counted;
-  Status status = Status::kOk;
-  try {
-    fsim::run_program(sizes_, options_, program, dram, &counted);
-  } catch (const Error& error) {
-    status = error.status();
-    set_message(message, error.what());
-  } catch (const std::bad_alloc&) {
-    status = Status::kDriverError;
-    set_message(message, "fsim: there is not enough memory for this configuration and program");
-  } catch (const std::exception& error) {
-    status = Status::kDriverError;
-    set_message(message, error.what());
-  }
+  const Status status = guarded(
+      "fsim", message, [&] { fsim::run_program(sizes_, options_, program, dram, &counted); });
   if (counters != nullptr) *counters = counted;
   return status;
 }

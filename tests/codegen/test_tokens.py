@@ -18,7 +18,7 @@ def masks(steps: list[tuple[Insn, list[Interval]]]) -> list[tuple[int, int]]:
     stream = TokenStream()
     for insn, touched in steps:
         stream.add(insn, touched)
-    return [(insn.wait, insn.signal) for insn in stream.finish()]
+    return stream.masks()
 
 
 L, G, V, S = (1 << engine for engine in Engine)

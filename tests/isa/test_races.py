@@ -7,41 +7,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from tests.support.programs import legal_program, small_config
+from tests.support.programs import legal_program
+from tests.support.races import (
+    CONFIG,
+    ORDERED,
+    RACES,
+    L,
+    S,
+    program_of,
+    token_pairs,
+    without_token,
+)
 
 from zebra.errors import TokenError
 from zebra.hw import HwConfig
 from zebra.isa.access import Access, accesses, addresses, footprint
 from zebra.isa.codec import decode_program, encode_program
 from zebra.isa.insns import (
-    Accum,
-    AccumLevel,
-    AccumOp,
-    DmaLevel,
-    Engine,
-    Fill,
-    FillLevel,
     Insn,
     Load,
     Memory,
     Store,
 )
-from zebra.isa.program import Program, Span
+from zebra.isa.program import Program
 from zebra.isa.verify import verify
-
-CONFIG = small_config(2, 0, 0, 16)
-L, G, V, S = (1 << engine for engine in Engine)
-
-
-def token_pairs(insns: Sequence[Insn]) -> list[tuple[int, int]]:
-    """(giver, taker) indices of every token, first given, first taken."""
-    pairs = []
-    for giver in Engine:
-        for taker in Engine:
-            given = [i for i, x in enumerate(insns) if x.ENGINE is giver and x.signal >> taker & 1]
-            taken = [i for i, x in enumerate(insns) if x.ENGINE is taker and x.wait >> giver & 1]
-            pairs += list(zip(given, taken, strict=True))
-    return pairs
 
 
 def known_before(insns: Sequence[Insn]) -> list[set[int]]:
@@ -79,15 +68,6 @@ def first_race(insns: Sequence[Insn], config: HwConfig) -> tuple[int, set[int]] 
     return None
 
 
-def without_token(rng: random.Random, insns: list[Insn]) -> list[Insn]:
-    """``insns`` with one token neither given nor taken."""
-    giver, taker = rng.choice(token_pairs(insns))
-    changed = list(insns)
-    changed[giver] = replace(insns[giver], signal=insns[giver].signal & ~(1 << insns[taker].ENGINE))
-    changed[taker] = replace(insns[taker], wait=insns[taker].wait & ~(1 << insns[giver].ENGINE))
-    return changed
-
-
 @pytest.mark.parametrize("first", range(0, 120, 30))
 def test_missing_tokens_equal_brute_force(first: int) -> None:
     found = 0
@@ -109,40 +89,7 @@ def test_missing_tokens_equal_brute_force(first: int) -> None:
 
 
 def judged(insns: Sequence[Insn]) -> None:
-    verify(Program(encode_program(insns), 256, 0, (Span(0, 256),)), CONFIG)
-
-
-FILL = Fill(loops=(FillLevel(16, 1),))
-SUM = Accum(op=AccumOp.SUM, overwrite=True, loops=(AccumLevel(16, 1, 1),))
-STORE = Store(dram=64, lanes=4, loops=(DmaLevel(8, 4, 1),))
-
-RACES: dict[str, tuple[Sequence[Insn], str]] = {
-    "read after write": (
-        [FILL, SUM],
-        "instruction 1 (ACCUM) reads ACT vector 0 (act), which instruction 0 (FILL) writes: "
-        "no chain of tokens from LOAD to VEC orders the two",
-    ),
-    "write after read": (
-        [replace(FILL, signal=V), replace(SUM, wait=L), Fill(sram=3)],
-        "instruction 2 (FILL) writes ACT vector 3 (destination), which instruction 1 (ACCUM) reads",
-    ),
-    "DRAM": (
-        [replace(FILL, signal=S), replace(STORE, wait=L), Load(sram=30, dram=70, lanes=4)],
-        "instruction 2 (LOAD) reads DRAM byte 70 (source), which instruction 1 (STORE) writes",
-    ),
-    "store after load": (
-        [replace(FILL, signal=S), Load(sram=30, dram=95), replace(STORE, wait=L)],
-        "instruction 2 (STORE) writes DRAM byte 95 (destination), which instruction 1 (LOAD) reads",
-    ),
-    "token given too early": (
-        [replace(FILL, signal=V), Fill(sram=3), replace(SUM, wait=L)],
-        "instruction 2 (ACCUM) reads ACT vector 3 (act), which instruction 1 (FILL) writes",
-    ),
-    "tokens are taken in the order given": (
-        [FILL, Fill(sram=40, signal=V), Fill(sram=3, signal=V), replace(SUM, wait=L)],
-        "instruction 3 (ACCUM) reads ACT vector 3 (act), which instruction 2 (FILL) writes",
-    ),
-}
+    verify(program_of(insns), CONFIG)
 
 
 @pytest.mark.parametrize("name", RACES)
@@ -151,23 +98,6 @@ def test_races(name: str) -> None:
     with pytest.raises(TokenError) as caught:
         judged(insns)
     assert message in str(caught.value)
-
-
-ORDERED: dict[str, Sequence[Insn]] = {
-    "a token": [replace(FILL, signal=V), replace(SUM, wait=L)],
-    "a chain over another engine": [
-        replace(FILL, signal=S),
-        Store(sram=0, dram=0, wait=L, signal=V),
-        replace(SUM, wait=S),
-    ],
-    "a later token of the same engine": [FILL, Fill(sram=40, signal=V), replace(SUM, wait=L)],
-    "two reads": [replace(FILL, signal=V | S), replace(SUM, wait=L), replace(STORE, wait=L)],
-    "interleaved strides": [
-        replace(FILL, signal=V),
-        Accum(op=AccumOp.SUM, overwrite=True, wait=L, loops=(AccumLevel(8, 2, 1),)),
-        Fill(sram=1, loops=(FillLevel(7, 2),)),
-    ],
-}
 
 
 @pytest.mark.parametrize("name", ORDERED)

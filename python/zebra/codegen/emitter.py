@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from zebra.codegen.slots import Slots
 from zebra.codegen.tokens import TokenStream
 from zebra.hw import HwConfig
-from zebra.isa.access import Access, accesses, footprint
+from zebra.isa.access import KNOWN_NESTS, Access, Nest, accesses, footprint, reach
 from zebra.isa.insns import (
     AccumLevel,
     DmaLevel,
@@ -29,11 +31,11 @@ Level = TypeVar("Level", DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
 MAX_EXTENT = {DmaLevel: 1 << 16, FillLevel: 1 << 16}
 """Largest loop extent per level type; 4096 for the others."""
 
-STRIDES = {
-    level: tuple(field.name for field in fields(level) if field.name != "extent")
-    for level in (DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
+_VALUES: dict[type, Callable[[Any], tuple[int, ...]]] = {
+    kind: attrgetter(*(field.name for field in fields(kind)))
+    for kind in (DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
 }
-"""Names of the strides per level type."""
+"""What a level holds: its extent, then its strides."""
 
 MAX_INTERVALS = 128
 """Pieces that one access of DRAM or ACC is told apart into."""
@@ -45,19 +47,24 @@ def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
     for level in levels:
         if level.extent == 1:
             continue
-        if result and _continues(result[-1], level):
-            result[-1] = replace(result[-1], extent=result[-1].extent * level.extent)
-        else:
+        joined = _joined(result[-1], level) if result else None
+        if joined is None:
             result.append(level)
+        else:
+            result[-1] = joined
     return tuple(result)
 
 
-def _continues(inner: Level, outer: Level) -> bool:
-    if inner.extent * outer.extent > MAX_EXTENT.get(type(inner), 1 << 12):
-        return False
-    return all(
-        getattr(outer, name) == inner.extent * getattr(inner, name) for name in STRIDES[type(inner)]
-    )
+def _joined(inner: Level, outer: Level) -> Level | None:
+    """One level for two, or None where ``outer`` does not continue ``inner``."""
+    kind = type(inner)
+    extent, *strides = _VALUES[kind](inner)
+    times, *jumps = _VALUES[kind](outer)
+    if extent * times > MAX_EXTENT.get(kind, 1 << 12):
+        return None
+    if jumps != [extent * stride for stride in strides]:
+        return None
+    return kind(extent * times, *strides)
 
 
 def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level, ...]:
@@ -261,23 +268,32 @@ class Emitter:
         )
 
 
-def intervals(access: Access) -> list[tuple[int, int]]:
+def intervals(access: Access) -> Iterator[tuple[int, int]]:
     """Address intervals that hold everything an access touches.
 
     Exact for DRAM and ACC as far as MAX_INTERVALS reach, so that tiles of one tensor
     and rows of one tile do not seem to overlap; elsewhere the bounding interval.
     """
+    base = access.base
     if access.memory not in (Memory.DRAM, Memory.ACC):
-        return [(access.base, access.last + 1)]
-    starts, inner = [access.base], 1
-    levels = footprint(access.nest)
+        yield base, access.last + 1
+        return
+    offsets, size = _pieces(access.nest)
+    for offset in offsets:
+        yield base + offset, base + offset + size
+
+
+@lru_cache(maxsize=KNOWN_NESTS)
+def _pieces(nest: Nest) -> tuple[tuple[int, ...], int]:
+    """Where the intervals of a nest start behind its base, and their length."""
+    offsets = [0]
+    levels = footprint(nest)
     for extent, stride in reversed(levels):
-        if len(starts) * extent > MAX_INTERVALS or stride == 1:
+        if len(offsets) * extent > MAX_INTERVALS or stride == 1:
             break
-        starts = [start + index * stride for start in starts for index in range(extent)]
+        offsets = [start + index * stride for start in offsets for index in range(extent)]
         levels = levels[:-1]
-    inner += sum((extent - 1) * stride for extent, stride in levels)
-    return [(start, start + inner) for start in starts]
+    return tuple(offsets), 1 + reach(levels)
 
 
 def _clip(span: tuple[int, int], size: int) -> tuple[int, int]:

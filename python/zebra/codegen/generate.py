@@ -36,6 +36,7 @@ from zebra.schedule.views import View
 
 Emit = Callable[[Emitter], None]
 Choose = Callable[[GemmWorkload, HwConfig], GemmTiling]
+Verify = Callable[[Program, HwConfig], None]
 
 DRAM_LIMIT = 1 << 32
 """Bytes the instructions can address."""
@@ -58,19 +59,25 @@ def prepare(layer: Layer, pool: ConstantPool, config: HwConfig, choose: Choose) 
     raise UnsupportedError(f"{layer.name}: no code generator for {type(layer).__name__}")
 
 
-def compile_graph(graph: Graph, config: HwConfig, choose: Choose = best_gemm_tiling) -> Compiled:
+def compile_graph(
+    graph: Graph,
+    config: HwConfig,
+    choose: Choose = best_gemm_tiling,
+    check: Verify = verify,
+) -> Compiled:
     """Compile a region for one accelerator.
 
     ``choose`` gives the tiling of each convolution; any legal one gives the same
-    results. The same graph, configuration and choice give the same bytes. Raises
+    results. The same graph, configuration and choice give the same bytes. ``check``
+    is the verifier: the golden one, or one that judges like it. Raises
     UnsupportedError where a layer cannot be mapped, and a ProgramError if the
     program fails verification (a bug of the compiler, never of the network).
     """
-    return generate(plan(graph, config), config, choose)
+    return generate(plan(graph, config), config, choose, check)
 
 
-def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
-    """Instructions, tokens and constants for a schedule; verified."""
+def generate(schedule: Schedule, config: HwConfig, choose: Choose, check: Verify) -> Compiled:
+    """Instructions, tokens and constants for a schedule; verified by ``check``."""
     pool = ConstantPool()
     addresses = {
         name: pool.add(pack_activation(node.data, config.block))
@@ -95,13 +102,13 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose) -> Compiled:
     inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
     outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)
     program = Program(
-        encode_program(emitter.stream.finish()),
+        encode_program(emitter.stream.insns, emitter.stream.masks()),
         end,
         len(constants),
         _spans(schedule.inputs, addresses),
         _spans(schedule.outputs, addresses),
     )
-    verify(program, config)
+    check(program, config)
     return Compiled(schedule.graph.name, program, constants, inputs, outputs, tuple(layers))
 
 

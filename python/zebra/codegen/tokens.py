@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import replace
 
 from zebra.isa.insns import Engine, Insn, Memory
 
@@ -31,36 +30,34 @@ class _Segments:
         self.state: list[tuple[int, int, tuple[int, ...]]] = [(_NONE, 0, _IDLE)]
         # state: (index of the last write, its engine, last read since then by each engine)
 
-    def _cut(self, address: int) -> int:
-        """Index of the segment that starts at ``address``, splitting one if need be."""
-        position = bisect_left(self.starts, address)
-        if position < len(self.starts) and self.starts[position] == address:
-            return position
-        self.starts.insert(position, address)
-        self.state.insert(position, self.state[position - 1])
+    def _cut(self, address: int, low: int) -> int:
+        """Index (from ``low`` on) of the segment that starts at ``address``, split if need be."""
+        starts = self.starts
+        position = bisect_left(starts, address, low)
+        if position == len(starts) or starts[position] != address:
+            starts.insert(position, address)
+            self.state.insert(position, self.state[position - 1])
         return position
 
     def touch(
         self, start: int, stop: int, write: bool, engine: int, index: int, needs: list[int]
     ) -> None:
         """Record an access and raise ``needs[other engine]`` to what it depends on."""
-        first = self._cut(start)
-        last = self._cut(stop)
-        for writer, writer_engine, readers in self.state[first:last]:
+        first = self._cut(start, 0)
+        last = self._cut(stop, first)
+        state = self.state
+        for position in range(first, last):
+            writer, writer_engine, readers = state[position]
             if writer > needs[writer_engine]:
                 needs[writer_engine] = writer
-            if write:
-                for other, reader in enumerate(readers):
-                    if reader > needs[other]:
-                        needs[other] = reader
+            if not write:
+                marked = (*readers[:engine], index, *readers[engine + 1 :])
+                state[position] = (writer, writer_engine, marked)
+            elif readers is not _IDLE:
+                needs[:] = map(max, needs, readers)
         if write:
             self.starts[first:last] = [start]
-            self.state[first:last] = [(index, engine, _IDLE)]
-            return
-        for position in range(first, last):
-            writer, writer_engine, readers = self.state[position]
-            marked = (*readers[:engine], index, *readers[engine + 1 :])
-            self.state[position] = (writer, writer_engine, marked)
+            state[first:last] = [(index, engine, _IDLE)]
 
     def last_touch(self, start: int, stop: int) -> int:
         """Index of the last instruction that touched [start, stop); -1 if none did."""
@@ -70,10 +67,10 @@ class _Segments:
 
 
 class TokenStream:
-    """Instructions in sequential order, with tokens."""
+    """Instructions in sequential order, and the tokens they need."""
 
     def __init__(self) -> None:
-        self._insns: list[Insn] = []
+        self.insns: list[Insn] = []
         self._wait: list[int] = []
         self._signal: list[int] = []
         self._memories: dict[Memory, _Segments] = {memory: _Segments() for memory in Memory}
@@ -81,7 +78,7 @@ class TokenStream:
         # _known[e][x]: engine e has waited for engine x's instructions up to this index
 
     def __len__(self) -> int:
-        return len(self._insns)
+        return len(self.insns)
 
     def last_touch(self, memory: Memory, start: int, stop: int) -> int:
         """Index of the last instruction that touched addresses [start, stop); -1 if none did."""
@@ -89,27 +86,21 @@ class TokenStream:
 
     def add(self, insn: Insn, touched: Iterable[Interval]) -> None:
         """Append ``insn``, which touches the given address intervals."""
-        index, engine = len(self._insns), int(insn.ENGINE)
+        index, engine = len(self.insns), int(insn.ENGINE)
         needs = list(_IDLE)
         for memory, start, stop, write in touched:
             self._memories[memory].touch(start, stop, write, engine, index, needs)
         wait = 0
+        known = self._known[engine]
         for other in _ENGINES:
-            if other != engine and needs[other] > self._known[engine][other]:
-                self._known[engine][other] = needs[other]
+            if other != engine and needs[other] > known[other]:
+                known[other] = needs[other]
                 self._signal[needs[other]] |= 1 << engine
                 wait |= 1 << other
-        self._insns.append(insn)
+        self.insns.append(insn)
         self._wait.append(wait)
         self._signal.append(0)
 
     def masks(self) -> list[tuple[int, int]]:
         """(wait, signal) of every instruction so far."""
         return list(zip(self._wait, self._signal, strict=True))
-
-    def finish(self) -> list[Insn]:
-        """All instructions with their wait and signal masks."""
-        return [
-            replace(insn, wait=wait, signal=signal)
-            for insn, wait, signal in zip(self._insns, self._wait, self._signal, strict=True)
-        ]

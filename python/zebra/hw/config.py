@@ -105,7 +105,10 @@ class HwConfig:
                 )
 
     def __getitem__(self, key: str) -> int:
-        return dict(self.values)[key]
+        for name, value in self.values:
+            if name == key:
+                return value
+        raise KeyError(key)
 
     @property
     def rows(self) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from zebra.isa.insns import (
 Nest = tuple[tuple[int, int], ...]
 """(extent, stride) of every level, innermost first."""
 
+KNOWN_NESTS = 4096
+"""Nests whose derived properties are kept: a program repeats few of them often."""
+
 UNITS = {
     Memory.ACT: "vectors",
     Memory.WGT: "tiles",
@@ -40,8 +43,7 @@ POST_PARAMETERS = {PostOp.SCALE: 3, PostOp.MUL: 4, PostOp.ADD: 6, PostOp.SUB: 6}
 """PAR vectors a POST reads from ``par`` on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """The addresses one operand of one instruction reads or writes."""
 
     operand: str
@@ -53,15 +55,30 @@ class Access:
     @property
     def last(self) -> int:
         """The highest address touched; ``base`` is the lowest."""
-        return self.base + sum((extent - 1) * stride for extent, stride in self.nest)
+        return self.base + reach(self.nest)
 
     def __str__(self) -> str:
         return f"{self.operand}: {self.memory.name} {UNITS[self.memory]} {self.base}..{self.last}"
 
 
-def nest_of(levels: Iterable[Any], stride: str) -> Nest:
+@lru_cache(maxsize=KNOWN_NESTS)
+def nests_of(levels: tuple[Any, ...]) -> Mapping[str, Nest]:
+    """The nest of every operand: each level's extent with the operand's stride."""
+    strides = [field.name for field in fields(levels[0]) if field.name != "extent"]
+    return {
+        name: tuple((level.extent, getattr(level, name)) for level in levels) for name in strides
+    }
+
+
+def nest_of(levels: tuple[Any, ...], stride: str) -> Nest:
     """The nest of one operand: every level's extent with the stride called ``stride``."""
-    return tuple((level.extent, getattr(level, stride)) for level in levels)
+    return nests_of(levels)[stride] if levels else ()
+
+
+@lru_cache(maxsize=KNOWN_NESTS)
+def reach(nest: Nest) -> int:
+    """How far behind its base the last address of a nest lies."""
+    return sum((extent - 1) * stride for extent, stride in nest)
 
 
 def addresses(base: int, nest: Nest) -> npt.NDArray[np.int64]:
@@ -72,7 +89,7 @@ def addresses(base: int, nest: Nest) -> npt.NDArray[np.int64]:
     return result
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KNOWN_NESTS)
 def footprint(nest: Nest) -> Nest:
     """The fewest levels that visit the same set of addresses as ``nest``.
 

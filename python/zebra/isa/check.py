@@ -16,7 +16,7 @@ import numpy.typing as npt
 from zebra.errors import OperandError
 from zebra.hw import HwConfig
 from zebra.isa.access import Access, nest_of
-from zebra.isa.insns import Accum, Gemm, Insn, Load, Memory, Post, PostOp, Store
+from zebra.isa.insns import INSTRUCTIONS, Accum, Gemm, Insn, Load, Memory, Post, PostOp, Store
 from zebra.numerics import MAX_SHIFT
 
 MAX_ITERATIONS = 1 << 24
@@ -32,6 +32,8 @@ def place(index: int, insn: Insn) -> str:
 def other_engines(insn: Insn, config: HwConfig) -> str | None:
     """No token goes to or comes from the instruction's own engine."""
     own = 1 << insn.ENGINE
+    if not (insn.wait | insn.signal) & own:
+        return None
     for name, mask in (("wait", insn.wait), ("signal", insn.signal)):
         if mask & own:
             return (
@@ -159,13 +161,17 @@ RULES: tuple[tuple[tuple[type[Insn], ...], Rule], ...] = (
 )
 
 
+_RULES_OF: dict[type[Insn], tuple[Rule, ...]] = {
+    kind: tuple(rule for kinds, rule in RULES if issubclass(kind, kinds)) for kind in INSTRUCTIONS
+}
+
+
 def check_operands(where: str, insn: Insn, config: HwConfig) -> None:
     """Raise OperandError for the first static rule that ``insn`` breaks."""
-    for kinds, rule in RULES:
-        if isinstance(insn, kinds):
-            problem = rule(insn, config)
-            if problem is not None:
-                raise OperandError(f"{where}: {problem}")
+    for rule in _RULES_OF[type(insn)]:
+        problem = rule(insn, config)
+        if problem is not None:
+            raise OperandError(f"{where}: {problem}")
 
 
 def parameter_groups(op: PostOp) -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import repeat
 from typing import cast, get_args
 
 from zebra.errors import EncodingError
-from zebra.isa.fields import WORD_BYTES, Levels, Word, bit_fields, decode_fields, encode_fields
-from zebra.isa.insns import OPCODE_BITS, Insn
+from zebra.isa.fields import WORD_BYTES, Levels, bit_fields, layout
+from zebra.isa.insns import INSTRUCTIONS, OPCODE_BITS, Insn
+from zebra.isa.packing import Packer
+
+_PACKERS = {cls.OPCODE: Packer(cls) for cls in INSTRUCTIONS}
+_WAIT, _SIGNAL = (slot.offset for slot in layout(Insn))
 
 
 def complete(insn: Insn) -> Insn:
@@ -25,14 +30,17 @@ def complete(insn: Insn) -> Insn:
     return insn
 
 
-def encode(insn: Insn) -> bytes:
+def encode(insn: Insn, tokens: tuple[int, int] | None = None) -> bytes:
     """The WORD_BYTES bytes of one instruction: opcode in bits 0..3, then the fields in order.
 
     A loop tuple shorter than the instruction's is completed with extent-1
-    levels. Raises EncodingError where a value does not fit.
+    levels. ``tokens``, (wait, signal) masks, are added to the instruction's own.
+    Raises EncodingError where a value does not fit.
     """
-    word = encode_fields(complete(insn)) << OPCODE_BITS | insn.OPCODE
-    return word.to_bytes(WORD_BYTES, "little")
+    word = _PACKERS[insn.OPCODE].encode(insn)
+    if tokens is not None:
+        word |= tokens[0] << _WAIT | tokens[1] << _SIGNAL
+    return (word << OPCODE_BITS | insn.OPCODE).to_bytes(WORD_BYTES, "little")
 
 
 def decode(data: bytes) -> Insn:
@@ -41,18 +49,23 @@ def decode(data: bytes) -> Insn:
         raise EncodingError(f"an instruction has {WORD_BYTES} bytes, got {len(data)}")
     word = int.from_bytes(data, "little")
     opcode = word & ((1 << OPCODE_BITS) - 1)
-    cls = Word.REGISTRY.get(opcode)
-    if cls is None:
+    packer = _PACKERS.get(opcode)
+    if packer is None:
         raise EncodingError(f"opcode {opcode} is not an instruction")
-    return cast(Insn, cls(**decode_fields(cls, word >> OPCODE_BITS)))
+    return cast(Insn, packer.decode(word >> OPCODE_BITS))
 
 
-def encode_program(insns: Iterable[Insn]) -> bytes:
-    """Concatenated encodings; the error names the instruction's index."""
+def encode_program(insns: Iterable[Insn], tokens: Iterable[tuple[int, int]] | None = None) -> bytes:
+    """Concatenated encodings; the error names the instruction's index.
+
+    ``tokens`` are the (wait, signal) masks of the instructions where they are
+    known apart from them.
+    """
     parts: list[bytes] = []
-    for index, insn in enumerate(insns):
+    masks = repeat(None) if tokens is None else tokens
+    for index, (insn, own) in enumerate(zip(insns, masks)):
         try:
-            parts.append(encode(insn))
+            parts.append(encode(insn, own))
         except EncodingError as error:
             raise EncodingError(f"instruction {index}: {error}") from None
     return b"".join(parts)

@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
-from zebra.errors import EncodingError
-
 WORD_BYTES = 64
 WORD_BITS = 8 * WORD_BYTES
 
@@ -106,60 +104,6 @@ def _place_fields(cls: type) -> tuple[Slot, ...]:
     if offset > WORD_BITS:
         raise TypeError(f"{cls.__name__} needs {offset} bits, more than {WORD_BITS}")
     return tuple(slots)
-
-
-def read_field(insn: object, path: tuple[str | int, ...]) -> int:
-    """The value at ``path`` of an instruction object."""
-    value: Any = insn
-    for part in path:
-        value = value[part] if isinstance(part, int) else getattr(value, part)
-    return int(value)
-
-
-def encode_fields(insn: object) -> int:
-    """Pack every field of ``insn`` into one integer; EncodingError names a field out of range."""
-    word = 0
-    for slot in layout(type(insn)):
-        bits = slot.bits
-        value = read_field(insn, slot.path)
-        if not bits.low <= value <= bits.high:
-            raise EncodingError(
-                f"{type(insn).__name__}.{slot.name} = {value} does not fit: "
-                f"the field holds {bits.low}..{bits.high}"
-            )
-        word |= ((value - bits.bias) & ((1 << bits.width) - 1)) << slot.offset
-    return word
-
-
-def decode_fields(cls: type, word: int) -> dict[str, Any]:
-    """Constructor arguments of ``cls`` from a packed word; EncodingError on set unused bits."""
-    slots = layout(cls)
-    used = slots[-1].offset + slots[-1].bits.width
-    if word >> used:
-        raise EncodingError(f"{cls.__name__}: unused bits from {used} upward are set")
-    values: dict[tuple[str | int, ...], int] = {}
-    for slot in slots:
-        raw = (word >> slot.offset) & ((1 << slot.bits.width) - 1)
-        if slot.bits.signed and raw >> (slot.bits.width - 1):
-            raw -= 1 << slot.bits.width
-        values[slot.path] = raw + slot.bits.bias
-    arguments: dict[str, Any] = {}
-    for name, plain, spec in bit_fields(cls):
-        if isinstance(spec, Bits):
-            try:
-                arguments[name] = plain(values[(name,)])
-            except ValueError:
-                raise EncodingError(
-                    f"{cls.__name__}.{name} = {values[(name,)]} is not a {plain.__name__}"
-                ) from None
-            continue
-        level_type = get_args(plain)[0]
-        names = [inner for inner, _, _ in bit_fields(level_type)]
-        arguments[name] = tuple(
-            level_type(**{inner: values[(name, level, inner)] for inner in names})
-            for level in range(spec.count)
-        )
-    return arguments
 
 
 class Word:

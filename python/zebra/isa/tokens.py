@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import cache
 from typing import Generic, TypeVar
 
 from zebra.errors import TokenError
@@ -11,9 +12,10 @@ from zebra.isa.insns import Engine, Insn
 T = TypeVar("T")
 
 
-def named_engines(mask: int) -> list[Engine]:
+@cache
+def named_engines(mask: int) -> tuple[Engine, ...]:
     """The engines of a token mask, in engine order."""
-    return [engine for engine in Engine if mask >> engine & 1]
+    return tuple(engine for engine in Engine if mask >> engine & 1)
 
 
 class Tokens(Generic[T]):

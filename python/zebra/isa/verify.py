@@ -8,6 +8,7 @@ by tokens. Parameters of POST are checked too where they come from constants.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,20 @@ Clock = tuple[int, ...]
 """Per engine, how many of its instructions are known to be done."""
 
 
+@dataclass(slots=True)
+class History:
+    """One engine's last reads, or last writes, of every entry of one memory.
+
+    ``last`` int32 [entries] counts the engine's instructions from 1; ``latest`` is
+    its maximum.
+    """
+
+    engine: Engine
+    wrote: bool
+    last: npt.NDArray[np.int32]
+    latest: int = 0
+
+
 class Races:
     """Vector clocks of the engines and, per memory entry, each engine's last accesses.
 
@@ -39,47 +54,58 @@ class Races:
         self._memories = memories
         self._clocks: dict[Engine, Clock] = {engine: (0,) * len(Engine) for engine in Engine}
         self._names: dict[Engine, list[str]] = {engine: [] for engine in Engine}
-        self._last: dict[tuple[Memory, Engine, bool], npt.NDArray[np.int32]] = {}
+        self._histories: dict[Memory, dict[tuple[Engine, bool], History]] = {
+            memory: {} for memory in Memory
+        }
 
     def enter(self, where: str, insn: Insn, received: Iterable[Clock]) -> Clock:
         """The clock of ``insn``, which got ``received`` with its tokens."""
-        clock = [max(known) for known in zip(self._clocks[insn.ENGINE], *received, strict=True)]
-        self._names[insn.ENGINE].append(where)
-        clock[insn.ENGINE] = len(self._names[insn.ENGINE])
-        self._clocks[insn.ENGINE] = tuple(clock)
-        return tuple(clock)
+        engine = insn.ENGINE
+        clock = [max(known) for known in zip(self._clocks[engine], *received, strict=True)]
+        self._names[engine].append(where)
+        clock[engine] = len(self._names[engine])
+        entered = self._clocks[engine] = tuple(clock)
+        return entered
 
     def check(self, where: str, insn: Insn, clock: Clock, touched: Iterable[Access]) -> None:
         """Raise TokenError for an access not ordered after an earlier conflicting one."""
         for access in touched:
-            for (memory, engine, wrote), last in self._last.items():
-                if memory is not access.memory or engine is insn.ENGINE:
+            for history in self._histories[access.memory].values():
+                known = clock[history.engine]
+                if history.engine is insn.ENGINE or history.latest <= known:
                     continue
-                if (access.write or wrote) and view(last, access).max() > clock[engine]:
-                    self._refuse(where, insn, clock, access, engine, wrote)
+                if not (access.write or history.wrote):
+                    continue
+                if np.maximum.reduce(view(history.last, access), axis=None) > known:
+                    self._refuse(where, insn, known, access, history)
 
-    def _refuse(
-        self, where: str, insn: Insn, clock: Clock, access: Access, engine: Engine, wrote: bool
-    ) -> None:
-        last = self._last[access.memory, engine, wrote]
+    def _refuse(self, where: str, insn: Insn, known: int, access: Access, history: History) -> None:
         visited = addresses(access.base, access.nest)
-        first = visited[last[visited] > clock[engine]][0]
+        first = visited[history.last[visited] > known][0]
+        engine = history.engine
         raise TokenError(
             f"{where} {'writes' if access.write else 'reads'} {access.memory.name} "
             f"{UNITS[access.memory][:-1]} {first} ({access.operand}), which "
-            f"{self._names[engine][last[first] - 1]} {'writes' if wrote else 'reads'}: no chain "
+            f"{self._names[engine][history.last[first] - 1]} "
+            f"{'writes' if history.wrote else 'reads'}: no chain "
             f"of tokens from {engine.name} to {insn.ENGINE.name} orders the two"
         )
 
     def note(self, insn: Insn, clock: Clock, touched: Iterable[Access]) -> None:
         """Remember the accesses of ``insn``; constants are never written and need no record."""
+        engine = insn.ENGINE
+        now = clock[engine]
         for access in touched:
-            if access.memory is Memory.DRAM and access.last < self._memories.constant_bytes:
+            memory = access.memory
+            if memory is Memory.DRAM and access.last < self._memories.constant_bytes:
                 continue
-            key = (access.memory, insn.ENGINE, access.write)
-            if key not in self._last:
-                self._last[key] = np.zeros(self._memories.sizes[access.memory], np.int32)
-            view(self._last[key], access)[...] = clock[insn.ENGINE]
+            key = (engine, access.write)
+            history = self._histories[memory].get(key)
+            if history is None:
+                last = np.zeros(self._memories.sizes[memory], np.int32)
+                history = self._histories[memory][key] = History(engine, access.write, last)
+            view(history.last, access)[...] = now
+            history.latest = now
 
 
 class Parameters:

@@ -11,7 +11,6 @@ every s in 1..62.
 from __future__ import annotations
 
 import enum
-import math
 
 import numpy as np
 import numpy.typing as npt
@@ -37,22 +36,27 @@ def wrap32(x: IntArray) -> npt.NDArray[np.int32]:
     return x.astype(np.int64).astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def fixed_point(real: float) -> tuple[int, int]:
-    """Split a real multiplier into (m, s) with real ~ m * 2**-s.
+def fixed_points(reals: npt.NDArray[np.float64]) -> tuple[IntArray, IntArray]:
+    """Split real multipliers into (m, s), int64 of the same shape, with real ~ m * 2**-s.
 
     ``m`` is in [2**30, 2**31) and ``s`` may lie outside 1..62 for absurd scales:
     the caller checks. Zero gives (0, 1). Negative or non-finite raises ValueError.
     """
-    if not math.isfinite(real) or real < 0:
+    bad = ~np.isfinite(reals) | (reals < 0)
+    if bad.any():
+        real = float(reals[bad].flat[0])
         raise ValueError(f"a requantize multiplier must be finite and not negative, got {real!r}")
-    if real == 0:
-        return 0, 1
-    fraction, exponent = math.frexp(real)
-    m = math.floor(fraction * (1 << 31) + 0.5)
-    if m == 1 << 31:
-        m //= 2
-        exponent += 1
-    return m, 31 - exponent
+    fraction, exponent = np.frexp(reals)
+    m = np.floor(fraction * (1 << 31) + 0.5).astype(np.int64)
+    s = 31 - exponent.astype(np.int64)
+    full = m == 1 << 31
+    return np.where(full, m // 2, m), np.where(reals == 0, 1, s - full)
+
+
+def fixed_point(real: float) -> tuple[int, int]:
+    """``fixed_points`` of one real multiplier."""
+    m, s = fixed_points(np.array([real], np.float64))
+    return int(m[0]), int(s[0])
 
 
 def requantize(

@@ -6,20 +6,25 @@ leaves the rest here while it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from zebra.hw import HwConfig
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """The configuration to compile for, and whether the host part is an AOT program."""
+    """The configuration to compile for, and whether the host part is an AOT program.
+
+    ``regions`` are the Relay functions that stubs of these symbols stand for.
+    """
 
     config: HwConfig
     aot: bool = False
+    regions: Mapping[str, Any] = field(default_factory=dict)
 
 
 _current: ContextVar[BuildContext | None] = ContextVar("zebra_build", default=None)

@@ -34,10 +34,11 @@ def compile_region(function: Any) -> Any:
     from zebra.artifact import Artifact
     from zebra.codegen.generate import compile_graph
     from zebra.relay import lower
+    from zebra.runtime.verify import find_verifier
     from zebra.tune.history import choose_tiling
 
-    graph = lower(function, context.config)
-    compiled = compile_graph(graph, context.config, choose_tiling)
+    graph = lower(context.regions.get(symbol, function), context.config)
+    compiled = compile_graph(graph, context.config, choose_tiling, find_verifier())
     data = Artifact(context.config, compiled).to_bytes()
     module = runtime_module(symbol, data)
     if not context.aot:

@@ -20,6 +20,7 @@ from tvm.target import Target
 
 from zebra.plugin.build_context import BuildContext, building
 from zebra.plugin.prepare import prepare
+from zebra.plugin.stubs import set_aside
 from zebra.plugin.targets import config_of, find_zebra
 
 Function = Callable[..., Any]
@@ -50,9 +51,10 @@ def _graph_build(original: Function) -> Function:
         zebra = find_zebra(_targets(given["target"]))
         if zebra is None:
             return original(*args, **settings)
-        given["mod"] = prepare(given["mod"], given["params"] or {}, zebra)
+        given["mod"], regions = set_aside(prepare(given["mod"], given["params"] or {}, zebra))
         given["params"] = None
-        with _building_for(zebra, aot=given["executor"].name == "aot"):
+        aot = given["executor"].name == "aot"
+        with _building_for(BuildContext(config_of(zebra), aot, regions)):
             return original(*call.args, **call.kwargs)
 
     return build
@@ -63,8 +65,9 @@ def _vm_lower(original: Function) -> Function:
         zebra = find_zebra(_targets(target))
         if zebra is None:
             return original(self, mod, target, target_host)
-        with _building_for(zebra, aot=False):
-            return original(self, prepare(mod, self.get_params(), zebra), target, target_host)
+        mod, regions = set_aside(prepare(mod, self.get_params(), zebra))
+        with _building_for(BuildContext(config_of(zebra), False, regions)):
+            return original(self, mod, target, target_host)
 
     return lower
 
@@ -81,11 +84,12 @@ def _tophub_context(original: Function) -> Function:
 
 
 @contextmanager
-def _building_for(target: Target, aot: bool) -> Iterator[None]:
+def _building_for(context: BuildContext) -> Iterator[None]:
     """The surroundings in which TVM compiles the host's part exactly (promise P1)."""
+    from zebra.relay.host_build import quick_build
     from zebra.relay.reference import exact_reference
 
-    with building(BuildContext(config_of(target), aot)), exact_reference(), _host_passes():
+    with building(context), exact_reference(), quick_build(), _host_passes():
         yield
 
 

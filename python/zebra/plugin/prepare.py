@@ -37,10 +37,12 @@ def prepare(mod: IRModule, params: Mapping[str, Any], target: Target) -> IRModul
 
 def is_partitioned(mod: IRModule) -> bool:
     """Whether some function is for the accelerator already."""
-    return any(
-        function.attrs is not None and function.attrs.get("Compiler") == COMPILER
-        for function in mod.functions.values()
-    )
+    return any(is_region(function) for function in mod.functions.values())
+
+
+def is_region(function: Any) -> bool:
+    """Whether a function of a module is for the accelerator."""
+    return function.attrs is not None and function.attrs.get("Compiler") == COMPILER
 
 
 def is_quantized(mod: IRModule) -> bool:

@@ -86,11 +86,8 @@ def prepare(mod: Any) -> Any:
     """The module with constants folded and types inferred; ModelError where it has no main."""
     if "main" not in [var.name_hint for var in mod.get_global_vars()]:
         raise ModelError("the Relay module has no function main")
-    passes = [
-        relay.transform.InferType(),
-        relay.transform.FoldConstant(),
-        relay.transform.InferType(),
-    ]
+    # FoldConstant ends with inferring types itself.
+    passes = [relay.transform.InferType(), relay.transform.FoldConstant()]
     return tvm.transform.Sequential(passes, opt_level=0)(mod)
 
 

@@ -19,7 +19,7 @@ from zebra.numerics import MAX_SHIFT, divider
 from zebra.relay import composites as c
 from zebra.relay.expr import Expr, constant, dtype, is_byte, op_name, scalar, shape, type_range
 from zebra.relay.geometry import average_input, kernel_matrix, pool_windows, upsample_factor
-from zebra.relay.scales import fixed_points, read_binary, read_requantize, shifts_fit
+from zebra.relay.scales import read_binary, read_requantize, scale_ratios, shifts_fit
 from zebra.relay.unary import rounds_upward
 
 Seen = tuple[str, str] | None
@@ -92,7 +92,8 @@ def transpose_dilation(form: c.ConvForm, config: HwConfig) -> Seen:
 
 def bias_constant(form: c.ConvForm, config: HwConfig) -> Seen:
     """What is added before requantization is a constant, one value or one per channel."""
-    axis, channels = channel_axis(form), kernel_matrix(form).shape[0]
+    axis = channel_axis(form)
+    channels = shape(form.core)[axis]
     for call in form.added:
         operands = [constant(arg) for arg in call.args if isinstance(arg, relay.Constant)]
         if len(operands) != 1 or operands[0] is None:
@@ -221,8 +222,8 @@ def binary_multipliers(form: c.BinaryForm, config: HwConfig) -> Seen:
     if found is None:
         return "computed or per-channel scales", "scalar constants"
     if op_name(form.root) == "qnn.mul":
-        return _shift_range(fixed_points(found.product, found.scale_out)[1])
-    shifts = [fixed_points(scale, found.scale_out)[1] for scale in (found.scale_a, found.scale_b)]
+        return _shift_range(scale_ratios(found.product, found.scale_out)[1])
+    shifts = [scale_ratios(scale, found.scale_out)[1] for scale in (found.scale_a, found.scale_b)]
     return _shift_range(np.concatenate(shifts))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zebra.numerics import MAX_SHIFT, fixed_point
+from zebra.numerics import MAX_SHIFT, fixed_points
 from zebra.relay.expr import Expr, constant, scalar
 
 Int32Array = npt.NDArray[np.int32]
@@ -24,14 +24,13 @@ class Requantize:
     zero_out: int
 
 
-def fixed_points(
+def scale_ratios(
     scale_in: npt.NDArray[Any], scale_out: npt.NDArray[Any]
 ) -> tuple[Int32Array, Int32Array]:
     """(m, s) of each scale_in / scale_out, as TVM rounds them: float32 scales, float64 ratio."""
     ratios = scale_in.astype(np.float64).reshape(-1) / float(scale_out.reshape(-1)[0])
-    pairs = [fixed_point(float(ratio)) for ratio in ratios]
-    m, s = zip(*pairs)
-    return np.array(m, np.int32), np.array(s, np.int32)
+    m, s = fixed_points(ratios)
+    return m.astype(np.int32), s.astype(np.int32)
 
 
 def read_requantize(call: Expr) -> Requantize | None:
@@ -42,7 +41,7 @@ def read_requantize(call: Expr) -> Requantize | None:
         return None
     if scale_out.size != 1 or not (usable(scale_in) and usable(scale_out)):
         return None
-    m, s = fixed_points(scale_in, scale_out)
+    m, s = scale_ratios(scale_in, scale_out)
     return Requantize(m, s, zero_in.reshape(-1).astype(np.int32), int(zero_out))
 
 

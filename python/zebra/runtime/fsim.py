@@ -40,6 +40,24 @@ def _spans(spans: Sequence[Span]) -> tuple[ctypes.Array[NativeSpan], int]:
     return (NativeSpan * len(natives))(*natives), len(natives)
 
 
+def job_of(
+    program: Program, config: HwConfig, dram: int | None = None, threads: int = 0, kernel: int = 0
+) -> Job:
+    """A program as the library takes it; ``dram`` is the address of its DRAM, if it is to run."""
+    return Job(
+        hw_sizes(config),
+        threads,
+        kernel,
+        program.code,
+        len(program.code),
+        dram,
+        program.dram_bytes,
+        program.constant_bytes,
+        *_spans(program.inputs),
+        *_spans(program.outputs),
+    )
+
+
 def run_program(
     program: Program,
     config: HwConfig,
@@ -64,20 +82,7 @@ def run_program(
         raise DriverError(f"fsim has no kernel {kernel}; the kernels are {', '.join(KERNELS)}")
     if threads < 0:
         raise DriverError(f"fsim cannot run on {threads} threads; 0 means all cores")
-    counters = run_job(
-        Job(
-            hw_sizes(config),
-            threads,
-            KERNELS[kernel],
-            program.code,
-            len(program.code),
-            dram.ctypes.data,
-            program.dram_bytes,
-            program.constant_bytes,
-            *_spans(program.inputs),
-            *_spans(program.outputs),
-        )
-    )
+    counters = run_job(job_of(program, config, dram.ctypes.data, threads, KERNELS[kernel]))
     return Counters(
         list(counters.instructions),
         list(counters.iterations),

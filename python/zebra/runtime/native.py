@@ -22,7 +22,7 @@ from zebra.errors import (
 
 DISTRIBUTION = "tvm-zebra"
 LIBRARY = "libzebra_sim.so"
-ABI_VERSION = 1
+ABI_VERSION = 2
 ERROR_BYTES = 1024
 
 STATUS: dict[int, type[ZebraError]] = {
@@ -109,6 +109,11 @@ def find_library(name: str = LIBRARY) -> Path:
     )
 
 
+def is_built() -> bool:
+    """Whether libzebra_sim is there."""
+    return any(path.is_file() for path in candidates(LIBRARY))
+
+
 @cache
 def load_simulator() -> ctypes.CDLL:
     """libzebra_sim with typed functions.
@@ -137,6 +142,8 @@ def load_simulator() -> ctypes.CDLL:
         ctypes.c_size_t,
     ]
     library.zebra_sim_run.restype = ctypes.c_int
+    library.zebra_verify.argtypes = [ctypes.POINTER(Job), ctypes.c_char_p, ctypes.c_size_t]
+    library.zebra_verify.restype = ctypes.c_int
     return library
 
 
@@ -153,6 +160,16 @@ def run_job(job: Job) -> NativeCounters:
     status = load_simulator().zebra_sim_run(
         ctypes.byref(job), ctypes.byref(counters), text, ERROR_BYTES
     )
-    if status:
-        raise STATUS[status](text.value.decode("utf-8", "replace"))
+    _raise(status, text.value)
     return counters
+
+
+def verify_job(job: Job) -> None:
+    """Judge ``job``'s program; raise the error class of its status with the library's sentence."""
+    text = ctypes.create_string_buffer(ERROR_BYTES)
+    _raise(load_simulator().zebra_verify(ctypes.byref(job), text, ERROR_BYTES), text.value)
+
+
+def _raise(status: int, text: bytes) -> None:
+    if status:
+        raise STATUS[status](text.decode("utf-8", "replace"))

@@ -16,8 +16,8 @@ from typing import Any
 from zebra.codegen.emitter import Emitter, intervals
 from zebra.hw import HwConfig
 from zebra.isa.access import accesses
-from zebra.isa.codec import complete
-from zebra.isa.fields import WORD_BYTES, bit_fields, encode_fields, layout
+from zebra.isa.codec import encode
+from zebra.isa.fields import WORD_BYTES, bit_fields, layout
 from zebra.isa.insns import OPCODE_BITS, Accum, Fill, Gemm, Insn, Load, Memory, Post, Store
 
 ADDRESS_FIELDS: dict[type[Insn], tuple[str, ...]] = {
@@ -93,7 +93,7 @@ def _key(insn: Insn) -> Any:
 
 def _shape(insn: Insn, names: tuple[str, ...], config: HwConfig) -> _Shape:
     bare = replace(insn, **dict.fromkeys(names, 0))
-    word = encode_fields(complete(bare)) << OPCODE_BITS | insn.OPCODE
+    word = int.from_bytes(encode(bare), "little")
     places = {slot.path: slot.offset + OPCODE_BITS for slot in layout(type(insn))}
     # Addresses far apart tell which field an access starts from.
     far = 1 << 60

@@ -22,7 +22,7 @@ from zebra.relay.geometry import (
 )
 from zebra.relay.lowering.builder import Builder, origin_of, result_dims
 from zebra.relay.lowering.layout import View
-from zebra.relay.scales import fixed_points, read_binary, read_requantize
+from zebra.relay.scales import read_binary, read_requantize, scale_ratios
 from zebra.relay.unary import byte_table
 
 _UNIT = (np.array([1 << 30], np.int32), np.array([30], np.int32))
@@ -263,8 +263,8 @@ def _binary_scales(form: c.BinaryForm) -> tuple[g.Scale, g.Scale, g.Finish]:
     zero_a, zero_b = (np.array([shift - zero], np.int32) for zero in (found.zero_a, found.zero_b))
     finish = g.Finish(found.zero_out - shift)
     if op_name(form.root) == "qnn.mul":
-        product = fixed_points(found.product, found.scale_out)
+        product = scale_ratios(found.product, found.scale_out)
         return g.Scale(*product, zero_a), g.Scale(*_UNIT, zero_b), finish
-    scale_a = g.Scale(*fixed_points(found.scale_a, found.scale_out), zero_a)
-    scale_b = g.Scale(*fixed_points(found.scale_b, found.scale_out), zero_b)
+    scale_a = g.Scale(*scale_ratios(found.scale_a, found.scale_out), zero_a)
+    scale_b = g.Scale(*scale_ratios(found.scale_b, found.scale_out), zero_b)
     return scale_a, scale_b, finish

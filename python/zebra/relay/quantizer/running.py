@@ -11,6 +11,7 @@ import tvm
 from tvm import autotvm, relay
 from tvm.contrib import graph_executor
 
+from zebra.relay.host_build import quick_build
 from zebra.relay.quantizer.rewriting import Expr
 
 BUILD_CONFIG = {"tir.disable_cse_tir": True}
@@ -28,7 +29,7 @@ def _quiet() -> Iterator[None]:
     silent = autotvm.GLOBAL_SCOPE.silent
     autotvm.GLOBAL_SCOPE.silent = True
     try:
-        with autotvm.apply_history_best([]):
+        with autotvm.apply_history_best([]), quick_build():
             yield
     finally:
         autotvm.GLOBAL_SCOPE.silent = silent
