@@ -109,7 +109,7 @@ def test_the_shipped_log_serves_builds_outside_of_a_context(
 
 
 def network() -> tvm.IRModule:
-    """Two convolutions of one workload and one of another, quantized."""
+    """Three convolutions, quantized."""
     rng = np.random.default_rng(0)
     y = x = relay.var("x", shape=(1, 16, 12, 12))
     for kernel in (3, 3, 1):
