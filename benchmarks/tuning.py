@@ -1,8 +1,8 @@
 """Default, tuned and optimal cycles of 20 workloads on the cycle model, and trials per second.
 
 python benchmarks/tuning.py [--config NAME] [--tuner NAME] [--trials N] [--workers N]
-[--no-optimum]: one JSON line per workload. The layers are ResNet-18's and, fused with the
-depthwise layers before them, MobileNet v1's (width 0.5, pictures of 96 x 96), at batch 1.
+[--only TEXT] [--no-optimum]: one JSON line per workload. The layers are ResNet-18's and, fused
+with the depthwise layers before them, MobileNet v1's (width 0.5, pictures of 96 x 96), at batch 1.
 
 The optimum is that of the whole config space. A point is left out only where its lower bound
 (zebra.tune.bound) shows that it cannot be 1 % better than what the tuner found; its bound
@@ -133,11 +133,14 @@ def main() -> None:
     parser.add_argument("--tuner", default="xgb", help="xgb, ga, random or grid")
     parser.add_argument("--trials", type=int, default=128)
     parser.add_argument("--workers", type=int, default=1, help="processes that look for the best")
+    parser.add_argument("--only", default="", help="a part of the workloads' names")
     parser.add_argument("--no-optimum", action="store_true", help="only tune")
     options = parser.parse_args()
     install()
     config = find_config(options.config)
     for name, work in workloads(config.block):
+        if options.only not in name:
+            continue
         print(json.dumps(measure(name, work, config, options)), flush=True)
 
 

@@ -14,12 +14,14 @@ import zebra
 from tests.support.workloads import WORKLOADS
 from tests.tune.conftest import Tune
 from zebra.errors import TuningLogError
-from zebra.hw import find_config
+from zebra.hw import available_configs, find_config
 from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.tune import history
 from zebra.tune.history import choose_tiling, shipped_tilings
+from zebra.tune.measure import Meter
 from zebra.tune.records import best_of, read_records
+from zebra.tune.space import is_legal
 from zebra.tune.tuning import Options
 from zebra.tune.workloads import workloads_of
 
@@ -109,7 +111,7 @@ def test_the_shipped_log_serves_builds_outside_of_a_context(
 
 
 def network() -> tvm.IRModule:
-    """Two convolutions of one workload and one of another, quantized."""
+    """Three convolutions, quantized."""
     rng = np.random.default_rng(0)
     y = x = relay.var("x", shape=(1, 16, 12, 12))
     for kernel in (3, 3, 1):
@@ -167,3 +169,13 @@ def test_the_best_of_equal_records_is_the_first(tune: Tune, log: Path) -> None:
     records = read_records(log)
     assert best_of(reversed(records))[WORK].seconds == best_of(records)[WORK].seconds
     assert best_of([records[0], records[0]])[WORK] is records[0]
+
+
+@pytest.mark.parametrize("name", available_configs())
+def test_a_shipped_record_is_legal_and_gains(name: str) -> None:
+    """The compiler or the cycle model has changed if not: run tools/tune_presets.py."""
+    config = find_config(name)
+    for work, tiling in list(shipped_tilings(config).items())[:4]:
+        meter = Meter(work, config)
+        assert is_legal(tiling, work, config)
+        assert meter.cycles(tiling) < meter.cycles(best_gemm_tiling(work, config))

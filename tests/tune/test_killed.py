@@ -17,7 +17,7 @@ from zebra.tune.measuring import LocalTimer
 from zebra.tune.records import LogFile, read_records
 from zebra.tune.tuning import Options, tune_workload
 
-WORKS = (WORKLOADS["conv"], WORKLOADS["strided"])
+WORKS = (WORKLOADS["two_images"], WORKLOADS["table_before"])
 KILLS = 20
 
 
@@ -34,7 +34,7 @@ def whole_lines(log: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("tuner", ["random", "ga"])
 def test_no_record_is_lost_or_doubled(tuner: str, tmp_path: Path) -> None:
-    options, rng = Options(tuner, trials=100, batch=4), np.random.default_rng(0)
+    options, rng = Options(tuner, trials=80, batch=4), np.random.default_rng(0)
     log, undisturbed = tmp_path / "killed.log", tmp_path / "undisturbed.log"
     start = time.monotonic()
     tune_all(undisturbed, options)

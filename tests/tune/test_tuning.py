@@ -64,7 +64,7 @@ def test_the_same_seed_measures_the_same_points(
 
 
 def test_a_grid_search_of_every_trial_finds_the_optimum(tune: Tune) -> None:
-    work = WORKLOADS["two_passes"]
+    work = WORKLOADS["two_images"]
     meter, space = Meter(work, CONFIG), TilingSpace(work, CONFIG)
     cycles = [meter.cycles(space.tiling(point)) for point in range(len(space))]
     done = tune(work, Options("grid", trials=10**6))

@@ -17,7 +17,7 @@ from zebra.hw import HwConfig
 from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.tune.records import best_of, read_records, refuse_other_hardware
-from zebra.tune.space import TilingSpace, tiling_of
+from zebra.tune.space import is_legal, tiling_of
 from zebra.tune.task import TASK, target_of, workload_key
 
 SHIPPED = Path(__file__).parent.parent / "tuned"
@@ -32,7 +32,10 @@ def choose_tiling(work: GemmWorkload, config: HwConfig) -> GemmTiling:
     it gives is not a legal tiling.
     """
     if isinstance(DispatchContext.current, FallbackContext):
-        return shipped_tilings(config).get(work) or best_gemm_tiling(work, config)
+        shipped = shipped_tilings(config).get(work)
+        if shipped is not None and is_legal(shipped, work, config):
+            return shipped
+        return best_gemm_tiling(work, config)
     _refuse_other_hardware(config)
     entity = _query(work, config)
     if entity is None:
@@ -42,7 +45,7 @@ def choose_tiling(work: GemmWorkload, config: HwConfig) -> GemmTiling:
 
 @cache
 def shipped_tilings(config: HwConfig) -> dict[GemmWorkload, GemmTiling]:
-    """The best legal tilings in the log shipped for ``config``; none if it is of another one."""
+    """The best tilings in the log shipped for ``config``; none if it is of another one."""
     records = read_records(SHIPPED / f"{config.name}.log")
     best = best_of(entry for entry in records if entry.digest == config.digest)
     return {work: entry.tiling for work, entry in best.items()}
@@ -72,7 +75,7 @@ def _legal(entity: ConfigEntity, work: GemmWorkload, config: HwConfig) -> GemmTi
         raise TuningLogError(
             f"a record of {TASK} for {config.name} holds no tiling ({error}); tune again"
         ) from None
-    if TilingSpace(work, config).find(tiling) is None:
+    if not is_legal(tiling, work, config):
         raise TuningLogError(
             f"a record gives {tiling} for {work}, which is not legal on {config.name}; tune again"
         )

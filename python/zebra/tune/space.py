@@ -61,11 +61,11 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
 
     def find(self, tiling: GemmTiling) -> int | None:
         """The point that stands for ``tiling``, or None if it is not legal here."""
-        row = np.array(list(to_knobs(tiling).values()))
-        if row.shape != self.features.shape[1:]:
+        candidate = _candidate(self._candidates, tiling)
+        if candidate is None:
             return None
-        found = np.flatnonzero((self.features == row).all(1))
-        return int(found[0]) if found.size else None
+        number = int(tiling.order) * self._candidates.rows.size + candidate
+        return int(np.flatnonzero(self._order == number)[0])
 
     @cached_property
     def bounds(self) -> Knobs:
@@ -119,6 +119,23 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"TilingSpace({len(self)} legal tilings of {self._work} on {self._config.name})"
+
+
+def is_legal(tiling: GemmTiling, work: GemmWorkload, config: HwConfig) -> bool:
+    """Whether the compiler takes ``tiling`` for ``work``."""
+    return _candidate(gemm_candidates(work, config), tiling) is not None
+
+
+def _candidate(candidates: GemmCandidates, tiling: GemmTiling) -> int | None:
+    """The candidate that is ``tiling``, whatever its order."""
+    same = np.ones(candidates.rows.shape, np.bool_)
+    for field in fields(candidates):
+        if hasattr(tiling, field.name):
+            same &= getattr(candidates, field.name) == getattr(tiling, field.name)
+    for candidate in np.flatnonzero(same):
+        if candidates.tiling(int(candidate), tiling.order) == tiling:
+            return int(candidate)
+    return None
 
 
 def _once(candidates: GemmCandidates) -> GemmCandidates:
