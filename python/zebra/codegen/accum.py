@@ -50,7 +50,9 @@ class AccumPlan:
 
     @property
     def diagonal_tiles(self) -> int:
-        """WGT tiles of one slot for diagonal weights."""
+        """WGT tiles of one slot for diagonal weights; 0 without them."""
+        if self.diagonal is None:
+            return 0
         return self.tiling.blocks * self.tiling.kernel[0] * self.tiling.kernel[1]
 
 
