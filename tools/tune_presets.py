@@ -1,8 +1,9 @@
 """Tune the networks people run most for every preset: the logs that the package ships.
 
-.venv/bin/python tools/tune_presets.py [--trials N] [CONFIG ...] writes
-python/zebra/tuned/<config>.log: of each workload the best record, where it is faster
-than the default. Run it again when the compiler or the cycle model changes.
+.venv/bin/python tools/tune_presets.py [--trials N] [--models FILE ...] [CONFIG ...]
+writes python/zebra/tuned/<config>.log: of each workload of ResNet-18, MobileNetV1 and the
+given models the best record, where it is faster than the default. The shipped zebra.log
+also has MobileNetV2's (48 trials). Run it again when the compiler or the cycle model changes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,15 @@ from zebra.tune.tuning import Options, tune_workload
 from zebra.tune.workloads import workloads_of
 
 
-def networks() -> Iterator[Any]:
-    """int8 modules; their weights are random and do not matter."""
+def networks(models: Iterable[Path]) -> Iterator[Any]:
+    """int8 modules; their weights do not matter."""
     for mod, params in (
         testing.resnet.get_workload(num_layers=18),
         testing.mobilenet.get_workload(),
     ):
         yield zebra.quantize(mod, params)
+    for path in models:
+        yield zebra.quantize(*zebra.load(path))
 
 
 def tune(found: list[GemmWorkload], config: HwConfig, options: Options, workers: int) -> list[str]:
@@ -60,12 +63,13 @@ def main() -> None:
     """Write one log for each configuration."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("configs", nargs="*", default=list(available_configs()))
+    parser.add_argument("--models", nargs="*", type=Path, default=[])
     parser.add_argument("--trials", type=int, default=128)
     parser.add_argument("--tuner", default="xgb")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     warnings.simplefilter("ignore", zebra.ZebraWarning)
-    modules = list(networks())
+    modules = list(networks(options.models))
     SHIPPED.mkdir(exist_ok=True)
     for name in options.configs:
         config, start = find_config(name), time.perf_counter()
