@@ -18,6 +18,16 @@ BUILD_CONFIG = {"tir.disable_cse_tir": True}
 """LLVM 22 refuses the debug records of the floats that this pass names: no bilinear resize."""
 
 
+UNNEEDED = (
+    "qnn.Legalize",
+    "SimplifyExpr",
+    "FlattenAtrousConv",
+    "FoldScaleAxis",
+    "SimplifyExprPostAlterOp",
+)
+"""Passes that a float network runs without: TVM infers all its types again around each."""
+
+
 def host_target() -> tvm.target.Target:
     """This CPU, by its LLVM name: fast, and good for float only (int8 is not exact on it)."""
     return tvm.target.Target(f"llvm -mcpu={tvm.target.codegen.llvm_get_system_cpu()}")
@@ -38,8 +48,8 @@ def _quiet() -> Iterator[None]:
 class FloatRunner:
     """Computes ``values``, float expressions of ``params``, with one compiled function.
 
-    ``fuse`` False compiles twice as fast; with every value an output there is
-    little to fuse in a whole network.
+    ``fuse`` False, for float operators only, compiles several times as fast; with
+    every value an output there is little to fuse in a whole network.
     """
 
     def __init__(
@@ -51,8 +61,12 @@ class FloatRunner:
         fuse: bool = True,
     ) -> None:
         function = relay.Function(list(params), relay.Tuple(list(values)))
-        level = 3 if fuse else 0
-        with _quiet(), tvm.transform.PassContext(opt_level=level, config=BUILD_CONFIG):
+        passes = tvm.transform.PassContext(
+            opt_level=3 if fuse else 0,
+            disabled_pass=() if fuse else UNNEEDED,
+            config=BUILD_CONFIG,
+        )
+        with _quiet(), passes:
             library = relay.build(tvm.IRModule.from_expr(function), target=target)
         self._module = graph_executor.GraphModule(library["default"](tvm.cpu()))
 
