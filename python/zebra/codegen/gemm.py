@@ -165,7 +165,8 @@ class GemmGenerator:
         first = self.steps[0]
         rows, columns = plan.tiling.pixels
         self._largest = Tile(0, 0, plan.tiling.out_blocks, (0, rows), (0, columns))
-        source = source_tile(plan.conv, self._largest, first.part).vectors
+        part = replace(first.part, blocks=(0, plan.tiling.in_blocks))
+        source = source_tile(plan.conv, self._largest, part).vectors
         kernel = plan.tiling.kernel
         tiles = plan.tiling.out_blocks * plan.tiling.in_blocks * kernel[0] * kernel[1]
         room = Room(emitter)
