@@ -10,7 +10,7 @@ from zebra.codegen.constants import ConstantPool, pack_diagonal, pack_taps
 from zebra.codegen.conv import ConvMaker
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
-from zebra.codegen.slots import Room
+from zebra.codegen.room import Room
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
 from zebra.isa.insns import (

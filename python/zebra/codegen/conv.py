@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from zebra.codegen.constants import ConstantPool, pack_weights
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
-from zebra.codegen.slots import MAX_SLOTS, Room, Slots
+from zebra.codegen.room import Room
+from zebra.codegen.slots import MAX_SLOTS, Slots
 from zebra.hw import HwConfig
 from zebra.isa.insns import DmaLevel, Gemm, GemmLevel, Memory, PostOp
 from zebra.schedule.layers import GemmLayer

@@ -8,7 +8,8 @@ from zebra.codegen.accum import IDENTITY
 from zebra.codegen.constants import ConstantPool
 from zebra.codegen.emitter import Emitter, Tile, tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
-from zebra.codegen.slots import Room, Slots
+from zebra.codegen.room import Room
+from zebra.codegen.slots import Slots
 from zebra.graph.nodes import BinaryKind, Finish
 from zebra.hw import HwConfig
 from zebra.isa.insns import Memory, PostLevel, PostOp

@@ -24,7 +24,8 @@ from zebra.codegen.elementwise import (
 )
 from zebra.codegen.emitter import Emitter, Tile, steps
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
-from zebra.codegen.slots import MAX_SLOTS, Room
+from zebra.codegen.room import Room
+from zebra.codegen.slots import MAX_SLOTS
 from zebra.hw import HwConfig
 from zebra.isa.insns import Memory
 from zebra.schedule.layers import AccumLayer, BinaryLayer, FusedLayer, GemmLayer

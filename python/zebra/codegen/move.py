@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zebra.codegen.emitter import Emitter, Tile, steps
-from zebra.codegen.slots import Room
+from zebra.codegen.room import Room
 from zebra.hw import HwConfig
 from zebra.isa.insns import Fill, FillLevel, Memory
 from zebra.schedule.cost import best_pixel_tiling
