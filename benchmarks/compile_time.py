@@ -2,9 +2,9 @@
 
 `quantize`: from a float module, calibration on --images random images included.
 `build`: relay.build of the quantized module. `compile_graph`, measured once more
-by itself, is split: `plan` (schedule), `emit` (tile, pack constants, issue
-instructions), `encode` (to bytes) and `verify`; it finds the tilings that the build
-chose remembered.
+by itself, is split: `plan` (schedule), `emit` (tile, pack constants, issue and
+encode instructions), `encode` (put tokens in, join) and `verify`. It finds the
+tilings that the build chose remembered.
 
     python benchmarks/compile_time.py --networks resnet-50 --config zebra
 """
@@ -27,6 +27,7 @@ from tvm import relay
 
 import zebra
 from zebra.codegen import generate
+from zebra.codegen.emitter import Emitter
 from zebra.graph.nodes import Graph
 from zebra.hw import HwConfig, find_config
 from zebra.relay import legalize, lower, partition
@@ -66,9 +67,9 @@ def graphs_of(quantized: tvm.IRModule, config: HwConfig) -> list[Graph]:
 
 def split(graph: Graph, config: HwConfig, into: dict[str, Seconds]) -> int:
     """Compile ``graph``, each step's time added to ``into``; the number of instructions."""
-    encode = clocked("encode", into, generate.encode_program)
+    encode = clocked("encode", into, Emitter.code)
     check = clocked("verify", into, find_verifier())
-    with clock("compile_graph", into), patch.object(generate, "encode_program", encode):
+    with clock("compile_graph", into), patch.object(Emitter, "code", encode):
         with clock("plan", into):
             schedule = generate.plan(graph, config)
         compiled = generate.generate(schedule, config, generate.best_gemm_tiling, check)

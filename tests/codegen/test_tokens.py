@@ -17,7 +17,7 @@ def act(start: int, stop: int, write: bool = False) -> Interval:
 def masks(steps: list[tuple[Insn, list[Interval]]]) -> list[tuple[int, int]]:
     stream = TokenStream()
     for insn, touched in steps:
-        stream.add(insn, touched)
+        stream.add(insn.ENGINE, touched)
     return stream.masks()
 
 

@@ -15,6 +15,7 @@ from zebra.numerics import (
     Rounding,
     divider,
     fixed_point,
+    fixed_points,
     requantize,
     significant_bits,
     truncating_divide,
@@ -85,6 +86,14 @@ def test_fixed_point_of_special_values() -> None:
     assert fixed_point(0.0) == (0, 1)
     assert fixed_point(1.0) == (1 << 30, 30)
     assert fixed_point(math.nextafter(1.0, 0.0)) == (1 << 30, 30)
+
+
+def test_fixed_points_are_the_fixed_points_of_each() -> None:
+    reals = [0.0, 1e-9, 0.3, math.nextafter(1.0, 0.0), 1.0, 5e5]
+    m, s = fixed_points(np.array(reals))
+    assert list(zip(m.tolist(), s.tolist(), strict=True)) == [fixed_point(real) for real in reals]
+    with pytest.raises(ValueError, match=r"not negative, got -0\.5"):
+        fixed_points(np.array([1.0, -0.5]))
 
 
 @pytest.mark.parametrize("real", [-1.0, math.nan, math.inf])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from zebra.codegen.shapes import Shapes
 from zebra.codegen.slots import Slots
 from zebra.codegen.tokens import TokenStream
+from zebra.errors import EncodingError
 from zebra.hw import HwConfig
-from zebra.isa.access import KNOWN_NESTS, Access, Nest, accesses, footprint, reach
+from zebra.isa.codec import token_bits
+from zebra.isa.fields import WORD_BYTES
 from zebra.isa.insns import (
     AccumLevel,
     DmaLevel,
@@ -36,9 +38,6 @@ _VALUES: dict[type, Callable[[Any], tuple[int, ...]]] = {
     for kind in (DmaLevel, FillLevel, GemmLevel, AccumLevel, PostLevel)
 }
 """What a level holds: its extent, then its strides."""
-
-MAX_INTERVALS = 128
-"""Pieces that one access of DRAM or ACC is told apart into."""
 
 
 def merge_levels(levels: Sequence[Level]) -> tuple[Level, ...]:
@@ -98,22 +97,39 @@ class Tile:
 
 
 class Emitter:
-    """Issues instructions in sequential order; tokens follow from what they touch."""
+    """Issues instructions in sequential order; tokens follow from what they touch.
 
-    def __init__(self, config: HwConfig, addresses: Mapping[str, int]) -> None:
+    What instructions touch in ``ignored`` memories asks for no tokens.
+    """
+
+    def __init__(
+        self,
+        config: HwConfig,
+        addresses: Mapping[str, int],
+        ignored: frozenset[Memory] = frozenset(),
+    ) -> None:
         self.config = config
         self.stream = TokenStream()
         self._addresses = addresses
         self._tables = Slots(range(config.tab_entries))
+        self._shapes = Shapes(config, ignored)
+        self._words: list[int] = []
 
     def issue(self, insn: Insn) -> None:
-        """Append one instruction."""
-        touched = [
-            (access.memory, start, stop, access.write)
-            for access in accesses(insn, self.config)
-            for start, stop in intervals(access)
-        ]
-        self.stream.add(insn, touched)
+        """Append one instruction; EncodingError names it and the field that does not fit."""
+        try:
+            word, touched = self._shapes.of(insn).instance(insn)
+        except EncodingError as error:
+            raise EncodingError(f"instruction {len(self._words)}: {error}") from None
+        self._words.append(word)
+        self.stream.add(insn.ENGINE, touched)
+
+    def code(self) -> bytes:
+        """The encoded program so far, with its tokens."""
+        return b"".join(
+            (word | token_bits(*masks)).to_bytes(WORD_BYTES, "little")
+            for word, masks in zip(self._words, self.stream.masks(), strict=True)
+        )
 
     def oldest_first(self, memory: Memory, base: int, size: int, count: int) -> Slots:
         """``count`` slots of ``size`` entries from ``base`` on, the longest untouched first.
@@ -266,34 +282,6 @@ class Emitter:
             + tile.rows[0] * h
             + tile.columns[0] * w
         )
-
-
-def intervals(access: Access) -> Iterator[tuple[int, int]]:
-    """Address intervals that hold everything an access touches.
-
-    Exact for DRAM and ACC as far as MAX_INTERVALS reach, so that tiles of one tensor
-    and rows of one tile do not seem to overlap; elsewhere the bounding interval.
-    """
-    base = access.base
-    if access.memory not in (Memory.DRAM, Memory.ACC):
-        yield base, access.last + 1
-        return
-    offsets, size = _pieces(access.nest)
-    for offset in offsets:
-        yield base + offset, base + offset + size
-
-
-@lru_cache(maxsize=KNOWN_NESTS)
-def _pieces(nest: Nest) -> tuple[tuple[int, ...], int]:
-    """Where the intervals of a nest start behind its base, and their length."""
-    offsets = [0]
-    levels = footprint(nest)
-    for extent, stride in reversed(levels):
-        if len(offsets) * extent > MAX_INTERVALS or stride == 1:
-            break
-        offsets = [start + index * stride for start in offsets for index in range(extent)]
-        levels = levels[:-1]
-    return tuple(offsets), 1 + reach(levels)
 
 
 def _clip(span: tuple[int, int], size: int) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from zebra.codegen.move import emit_move, plan_move
 from zebra.errors import UnsupportedError
 from zebra.graph.nodes import Graph, Port
 from zebra.hw import HwConfig
-from zebra.isa.codec import encode_program
 from zebra.isa.program import Program, Span
 from zebra.isa.verify import verify
 from zebra.schedule.cost import best_gemm_tiling
@@ -102,7 +101,7 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose, check: Verify
     inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
     outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)
     program = Program(
-        encode_program(emitter.stream.insns, emitter.stream.masks()),
+        emitter.code(),
         end,
         len(constants),
         _spans(schedule.inputs, addresses),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
-from zebra.isa.insns import Engine, Insn, Memory
+from zebra.isa.insns import Engine, Memory
 
 Interval = tuple[Memory, int, int, bool]
 """(memory, first address, address behind the last, whether it is written)."""
@@ -67,10 +67,9 @@ class _Segments:
 
 
 class TokenStream:
-    """Instructions in sequential order, and the tokens they need."""
+    """The tokens of instructions in sequential order."""
 
     def __init__(self) -> None:
-        self.insns: list[Insn] = []
         self._wait: list[int] = []
         self._signal: list[int] = []
         self._memories: dict[Memory, _Segments] = {memory: _Segments() for memory in Memory}
@@ -78,15 +77,15 @@ class TokenStream:
         # _known[e][x]: engine e has waited for engine x's instructions up to this index
 
     def __len__(self) -> int:
-        return len(self.insns)
+        return len(self._wait)
 
     def last_touch(self, memory: Memory, start: int, stop: int) -> int:
         """Index of the last instruction that touched addresses [start, stop); -1 if none did."""
         return self._memories[memory].last_touch(start, stop)
 
-    def add(self, insn: Insn, touched: Iterable[Interval]) -> None:
-        """Append ``insn``, which touches the given address intervals."""
-        index, engine = len(self.insns), int(insn.ENGINE)
+    def add(self, engine: int, touched: Iterable[Interval]) -> None:
+        """Append an instruction of ``engine`` that touches the given address intervals."""
+        index = len(self._wait)
         needs = list(_IDLE)
         for memory, start, stop, write in touched:
             self._memories[memory].touch(start, stop, write, engine, index, needs)
@@ -97,7 +96,6 @@ class TokenStream:
                 known[other] = needs[other]
                 self._signal[needs[other]] |= 1 << engine
                 wait |= 1 << other
-        self.insns.append(insn)
         self._wait.append(wait)
         self._signal.append(0)
 

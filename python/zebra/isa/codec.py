@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import repeat
 from typing import cast, get_args
 
 from zebra.errors import EncodingError
@@ -30,17 +29,19 @@ def complete(insn: Insn) -> Insn:
     return insn
 
 
-def encode(insn: Insn, tokens: tuple[int, int] | None = None) -> bytes:
+def encode(insn: Insn) -> bytes:
     """The WORD_BYTES bytes of one instruction: opcode in bits 0..3, then the fields in order.
 
     A loop tuple shorter than the instruction's is completed with extent-1
-    levels. ``tokens``, (wait, signal) masks, are added to the instruction's own.
-    Raises EncodingError where a value does not fit.
+    levels. Raises EncodingError where a value does not fit.
     """
-    word = _PACKERS[insn.OPCODE].encode(insn)
-    if tokens is not None:
-        word |= tokens[0] << _WAIT | tokens[1] << _SIGNAL
-    return (word << OPCODE_BITS | insn.OPCODE).to_bytes(WORD_BYTES, "little")
+    word = _PACKERS[insn.OPCODE].encode(insn) << OPCODE_BITS | insn.OPCODE
+    return word.to_bytes(WORD_BYTES, "little")
+
+
+def token_bits(wait: int, signal: int) -> int:
+    """The bits of a word that hold these token masks."""
+    return (wait << _WAIT | signal << _SIGNAL) << OPCODE_BITS
 
 
 def decode(data: bytes) -> Insn:
@@ -55,17 +56,12 @@ def decode(data: bytes) -> Insn:
     return cast(Insn, packer.decode(word >> OPCODE_BITS))
 
 
-def encode_program(insns: Iterable[Insn], tokens: Iterable[tuple[int, int]] | None = None) -> bytes:
-    """Concatenated encodings; the error names the instruction's index.
-
-    ``tokens`` are the (wait, signal) masks of the instructions where they are
-    known apart from them.
-    """
+def encode_program(insns: Iterable[Insn]) -> bytes:
+    """Concatenated encodings; the error names the instruction's index."""
     parts: list[bytes] = []
-    masks = repeat(None) if tokens is None else tokens
-    for index, (insn, own) in enumerate(zip(insns, masks)):
+    for index, insn in enumerate(insns):
         try:
-            parts.append(encode(insn, own))
+            parts.append(encode(insn))
         except EncodingError as error:
             raise EncodingError(f"instruction {index}: {error}") from None
     return b"".join(parts)
