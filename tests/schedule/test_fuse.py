@@ -11,6 +11,7 @@ from zebra.schedule import plan
 from zebra.schedule.layers import AccumLayer, BinaryLayer, FusedLayer, GemmLayer, Layer
 
 CONFIG = find_config("zebra")
+pytestmark = pytest.mark.usefixtures("no_chains")
 RNG = np.random.default_rng(0)
 
 

@@ -129,6 +129,7 @@ def artifacts(module: tvm.IRModule) -> list[bytes]:
     return [bytes(region.artifact().to_bytes()) for region in regions]
 
 
+@pytest.mark.usefixtures("no_chains")
 def test_a_build_follows_the_log_and_computes_the_same(tune: Tune, log: Path) -> None:
     module = network()
     found = workloads_of(module, CONFIG)

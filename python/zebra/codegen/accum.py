@@ -25,7 +25,7 @@ from zebra.isa.insns import (
     PostOp,
 )
 from zebra.schedule.cost import best_window_tiling
-from zebra.schedule.layers import AccumLayer
+from zebra.schedule.layers import AccumLayer, Window
 from zebra.schedule.tiling import WindowTiling
 from zebra.schedule.views import blocks
 
@@ -92,6 +92,37 @@ def plan_accum(
     if on_array and layer.taps is not None:
         diagonal = pool.add(pack_diagonal(layer.taps, config.block))
     return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal)
+
+
+def accum_nest(
+    window: Window,
+    mac: bool,
+    out: tuple[int, int, int],
+    kernel: tuple[int, int],
+    act: tuple[int, int],
+    acc: int,
+    par: int,
+) -> tuple[AccumLevel, ...]:
+    """The loops of a window.
+
+    ``out``: (blocks, rows, columns); strides: ``act`` of (block, row), ``acc`` and ``par``
+    (depthwise taps) of a block.
+    """
+    blocks, rows, columns = out
+    kh, kw = kernel
+    pixels = (
+        AccumLevel(columns, window.stride[1], 1, 0),
+        AccumLevel(rows, window.stride[0] * act[1], columns, 0),
+    )
+    taps = (
+        AccumLevel(kw, window.dilation[1], 0, int(mac)),
+        AccumLevel(kh, window.dilation[0] * act[1], 0, mac * kw),
+    )
+    planes = AccumLevel(blocks, act[0], acc, mac * par)
+    if rows == columns == 1 and not mac:
+        # A global pool: channel blocks, not the one pixel, keep the accumulators apart.
+        return pixel_nest((planes,), taps)
+    return pixel_nest(pixels, (*taps, planes))
 
 
 class AccumMaker:
@@ -202,23 +233,8 @@ class AccumMaker:
         par = 0
         if self.plan.taps is not None:
             par = self._load_taps(tile, kernel_rows, kernel_columns)
-        window, width = self.layer.window, source_tile.columns[1]
-        mac = int(self.layer.op is AccumOp.MAC)
-        kh, kw = kernel_rows[1], kernel_columns[1]
-        pixels = (
-            AccumLevel(tile.columns[1], window.stride[1], 1, 0),
-            AccumLevel(rows, window.stride[0] * width, tile.columns[1], 0),
-        )
-        taps = (
-            AccumLevel(kw, window.dilation[1], 0, mac),
-            AccumLevel(kh, window.dilation[0] * width, 0, mac * kw),
-        )
-        blocks = AccumLevel(tile.blocks, source_tile.pixels, tile.pixels, mac * kh * kw)
-        if tile.pixels == 1 and not mac:
-            # A global pool: channel blocks, not the one pixel, keep the accumulators apart.
-            loops = pixel_nest((blocks,), taps)
-        else:
-            loops = pixel_nest(pixels, (*taps, blocks))
+        kernel = kernel_rows[1], kernel_columns[1]
+        mac = self.layer.op is AccumOp.MAC
         self.emitter.issue(
             Accum(
                 op=self.layer.op,
@@ -226,7 +242,15 @@ class AccumMaker:
                 act=source,
                 acc=self.accs.get(tile)[0],
                 par=par,
-                loops=loops,
+                loops=accum_nest(
+                    self.layer.window,
+                    mac,
+                    (tile.blocks, rows, tile.columns[1]),
+                    kernel,
+                    (source_tile.pixels, source_tile.columns[1]),
+                    tile.pixels,
+                    kernel[0] * kernel[1],
+                ),
             )
         )
 

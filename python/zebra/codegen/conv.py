@@ -11,7 +11,7 @@ from zebra.codegen.room import Room
 from zebra.codegen.slots import MAX_SLOTS, Slots
 from zebra.hw import HwConfig
 from zebra.isa.insns import DmaLevel, Gemm, GemmLevel, Memory, PostOp
-from zebra.schedule.layers import GemmLayer
+from zebra.schedule.layers import GemmLayer, Window
 from zebra.schedule.workloads import input_ranges, split_weights
 
 Span = tuple[int, int]
@@ -101,30 +101,53 @@ def issue_gemm(
     overwrite: bool,
 ) -> None:
     """Multiply ``source`` (input tile, ACT address) by ``weights`` into ACC at ``acc``."""
-    window, (source_extent, address) = plan.layer.window, source
-    width = source_extent.columns[1]
-    kh, kw = part.kernel_rows[1], part.kernel_columns[1]
+    (extent, address), blocks = source, source[0].blocks
     rows, columns = tile.rows[1], tile.columns[1]
-    blocks = source_extent.blocks
-    pixels = (
-        GemmLevel(columns, window.stride[1], 0, 1),
-        GemmLevel(rows, window.stride[0] * width, 0, columns),
-    )
-    others = (
-        GemmLevel(tile.blocks, 0, blocks * kh * kw, rows * columns),
-        GemmLevel(kw, window.dilation[1], 1, 0),
-        GemmLevel(kh, window.dilation[0] * width, kw, 0),
-        GemmLevel(blocks, source_extent.pixels, kh * kw, 0),
-    )
+    kh, kw = part.kernel_rows[1], part.kernel_columns[1]
     emitter.issue(
         Gemm(
             overwrite=overwrite,
             act=address,
             wgt=weights,
             acc=acc,
-            loops=pixel_nest(pixels, others),
+            loops=gemm_nest(
+                plan.layer.window,
+                (tile.blocks, rows, columns),
+                (blocks, kh, kw),
+                (extent.pixels, extent.columns[1]),
+                (blocks * kh * kw, kh * kw, kw),
+                rows * columns,
+            ),
         )
     )
+
+
+def gemm_nest(
+    window: Window,
+    out: tuple[int, int, int],
+    reduction: tuple[int, int, int],
+    act: tuple[int, int],
+    wgt: tuple[int, int, int],
+    acc: int,
+) -> tuple[GemmLevel, ...]:
+    """The loops of a convolution.
+
+    ``out``: output (blocks, rows, columns); ``reduction``: input blocks, kernel rows
+    and columns; strides: ``act`` of (block, row), ``wgt`` of (output block, input
+    block, kernel row), ``acc`` of a block.
+    """
+    blocks, rows, columns = out
+    pixels = (
+        GemmLevel(columns, window.stride[1], 0, 1),
+        GemmLevel(rows, window.stride[0] * act[1], 0, columns),
+    )
+    others = (
+        GemmLevel(blocks, 0, wgt[0], acc),
+        GemmLevel(reduction[2], window.dilation[1], 1, 0),
+        GemmLevel(reduction[1], window.dilation[0] * act[1], wgt[2], 0),
+        GemmLevel(reduction[0], act[0], wgt[1], 0),
+    )
+    return pixel_nest(pixels, others)
 
 
 class ConvMaker:

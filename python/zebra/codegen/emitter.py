@@ -174,8 +174,15 @@ class Emitter:
         if framed is None:
             return
         inside, origin = framed
+        self.load_rows(view, inside, origin, tile.columns[1], tile.pixels)
+
+    def load_rows(self, view: View, tile: Tile, sram: int, pitch: int, plane: int) -> None:
+        """Bring a tile that lies inside the image to ACT, ``sram`` being its first pixel.
+
+        ``pitch`` vectors lie between rows and ``plane`` between channel blocks.
+        """
         for run in channel_runs(view, tile.block, tile.blocks):
-            self._load_run(view, inside, run, origin, tile.columns[1], tile.pixels)
+            self._load_run(view, tile, run, sram, pitch, plane)
 
     def frame(
         self, dims: tuple[int, int, int, int], tile: Tile, sram: int, pad_value: int
@@ -245,6 +252,18 @@ class Emitter:
         self, view: View, tile: Tile, sram: int, repeat: tuple[int, int] = (1, 1)
     ) -> None:
         """Write a tile [blocks][rows][columns] of ACT to DRAM, each pixel ``repeat`` times."""
+        self.store_rows(view, tile, sram, tile.columns[1], tile.pixels, repeat)
+
+    def store_rows(
+        self,
+        view: View,
+        tile: Tile,
+        sram: int,
+        pitch: int,
+        plane: int,
+        repeat: tuple[int, int] = (1, 1),
+    ) -> None:
+        """Write a tile whose rows lie ``pitch`` and whose blocks lie ``plane`` vectors apart."""
         rows, columns = tile.rows, tile.columns
         target = replace(
             tile,
@@ -257,13 +276,13 @@ class Emitter:
                 levels = (
                     DmaLevel(repeat[1], view.strides[3], 0),
                     DmaLevel(columns[1], view.strides[3] * repeat[1], 1),
-                    DmaLevel(rows[1], view.strides[2] * repeat[0], columns[1]),
-                    DmaLevel(run.count, view.strides[1], tile.pixels),
+                    DmaLevel(rows[1], view.strides[2] * repeat[0], pitch),
+                    DmaLevel(run.count, view.strides[1], plane),
                 )
                 self.issue(
                     Store(
                         dram=base,
-                        sram=sram + (run.first - tile.block) * tile.pixels,
+                        sram=sram + (run.first - tile.block) * plane,
                         lane=run.lane,
                         lanes=run.lanes,
                         lane_stride=view.lane_stride,

@@ -11,6 +11,7 @@ from zebra.codegen.elementwise import emit_elementwise, plan_elementwise
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.gemm import GemmGenerator, plan_gemm
 from zebra.codegen.move import emit_move, plan_move
+from zebra.codegen.stripes import emit_chain, plan_chain
 from zebra.errors import UnsupportedError
 from zebra.graph.nodes import Graph, Port
 from zebra.hw import HwConfig
@@ -21,6 +22,7 @@ from zebra.schedule.fold import NO_FOLD, Fold
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
+    ChainLayer,
     FillLayer,
     FusedLayer,
     GemmLayer,
@@ -46,6 +48,9 @@ def prepare(layer: Layer, pool: ConstantPool, config: HwConfig, choose: Choose) 
     if isinstance(layer, GemmLayer | FusedLayer):
         gemm = plan_gemm(layer, pool, config, choose)
         return lambda emitter: GemmGenerator(gemm, emitter).emit()
+    if isinstance(layer, ChainLayer):
+        chain = plan_chain(layer, pool, config)
+        return lambda emitter: emit_chain(chain, emitter)
     if isinstance(layer, AccumLayer):
         accum = plan_accum(layer, pool, config)
         return lambda emitter: emit_accum(accum, emitter)

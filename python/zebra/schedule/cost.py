@@ -19,7 +19,6 @@ from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.schedule.layers import Window
 from zebra.schedule.tiling import (
-    Before,
     GemmCandidates,
     GemmTiling,
     GemmWorkload,
@@ -35,6 +34,9 @@ from zebra.schedule.tiling import (
 
 TILE_OVERHEAD = 16
 """Cycles charged per tile and engine: fetch, tokens, pipeline fill."""
+
+TRAFFIC = 0.05
+"""What a cycle of DRAM traffic counts that nothing waits for: energy, and others' bandwidth."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,6 +64,11 @@ class GemmCost:
         """The longest of them where tiles overlap, else their sum; and the edges."""
         busiest = np.maximum(np.maximum(self.gemm, self.vec), np.maximum(self.dram, self.turns))
         return np.where(self.overlaps, busiest, self.gemm + self.vec + self.dram) + self.edges
+
+    @property
+    def price(self) -> FloatArray:
+        """What a tiling is chosen by: its cycles, and a little of its DRAM traffic."""
+        return self.total + TRAFFIC * self.dram
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,23 +275,33 @@ def best_gemm_tiling(work: GemmWorkload, config: HwConfig) -> GemmTiling:
     return cheapest(work, config)[0]
 
 
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a layer is thought to take."""
+
+    cycles: float
+    bytes: float
+    """Moved to and from DRAM, instructions included."""
+
+    def price(self, config: HwConfig) -> float:
+        """Cycles, and DRAM traffic as if it delayed others a little."""
+        return self.cycles + TRAFFIC * self.bytes / config["DRAM_BYTES_PER_CYCLE"]
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(self.cycles + other.cycles, self.bytes + other.bytes)
+
+
 @lru_cache(maxsize=4096)
-def cheapest(work: GemmWorkload, config: HwConfig) -> tuple[GemmTiling, float]:
-    """The cheapest legal tiling and its cycles; ties go to the first, always the same one."""
+def cheapest(work: GemmWorkload, config: HwConfig) -> tuple[GemmTiling, Estimate]:
+    """The best legal tiling and what it takes; ties go to the first, always the same one."""
     cand = gemm_candidates(work, config)
-    totals = [cost.total for cost in gemm_costs(work, config, cand)]
-    order = min(Order, key=lambda o: (float(totals[o].min()), o))
-    best = int(np.argmin(totals[order]))
-    return cand.tiling(best, order), float(totals[order][best])
-
-
-def before_alone(work: GemmWorkload, before: Before, config: HwConfig) -> float:
-    """Cycles of ``before`` as a layer of its own, through DRAM, if it is not a convolution."""
-    pixels = work.batch * work.in_size[0] * work.in_size[1]
-    vectors = work.in_blocks * -(-pixels // config.rows)
-    source = work.batch * before.in_size[0] * before.in_size[1] * before.operands
-    moved = (source + pixels) * work.in_blocks * config.block / config["DRAM_BYTES_PER_CYCLE"]
-    return max(vectors * before.vec, moved) + 4 * config["DRAM_LATENCY"]
+    costs = gemm_costs(work, config, cand)
+    prices = [cost.price for cost in costs]
+    order = min(Order, key=lambda o: (float(prices[o].min()), o))
+    best = int(np.argmin(prices[order]))
+    cost = costs[order]
+    moved = float(cost.dram[best]) * config["DRAM_BYTES_PER_CYCLE"]
+    return cand.tiling(best, order), Estimate(float(cost.total[best]), moved)
 
 
 def best_window_tiling(

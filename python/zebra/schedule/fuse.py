@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from zebra.errors import UnsupportedError
 from zebra.hw import HwConfig
-from zebra.schedule.cost import before_alone, cheapest
+from zebra.schedule.estimate import layer_estimate
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
@@ -25,9 +25,7 @@ from zebra.schedule.layers import (
     Layer,
     TableLayer,
 )
-from zebra.schedule.tiling import gemm_candidates
 from zebra.schedule.views import View
-from zebra.schedule.workloads import gemm_workload
 
 
 def fuse(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) -> list[Layer]:
@@ -177,7 +175,7 @@ def _pointwise(gemm: GemmLayer) -> bool:
 
 def _fits(layer: FusedLayer, config: HwConfig) -> bool:
     try:
-        gemm_candidates(gemm_workload(layer, config), config)
+        layer_estimate(layer, config)
     except UnsupportedError:
         return False
     return True
@@ -185,14 +183,10 @@ def _fits(layer: FusedLayer, config: HwConfig) -> bool:
 
 def _pays(fused: FusedLayer, alone: GemmLayer | FusedLayer, config: HwConfig) -> bool:
     """Whether the joined layer fits and is cheaper than its two parts one after the other."""
-    if not _fits(fused, config):
+    other = fused.before if fused.first is None else fused.first
+    assert other is not None
+    apart = layer_estimate(alone, config) + layer_estimate(other, config)
+    try:
+        return layer_estimate(fused, config).price(config) <= apart.price(config)
+    except UnsupportedError:
         return False
-    work = gemm_workload(fused, config)
-    apart = cheapest(gemm_workload(alone, config), config)[1]
-    if fused.first is not None:
-        apart += cheapest(gemm_workload(fused.first, config), config)[1]
-    elif isinstance(fused.before, GemmLayer):
-        apart += cheapest(gemm_workload(fused.before, config), config)[1]
-    elif work.before is not None:
-        apart += before_alone(work, work.before, config)
-    return cheapest(work, config)[1] <= apart

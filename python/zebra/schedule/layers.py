@@ -55,13 +55,19 @@ class Layer:
     vec_macs: int = field(default=0, kw_only=True)
     """Those of ``macs`` that VEC does."""
 
+    @property
+    def written(self) -> tuple[View, ...]:
+        """What it leaves in DRAM."""
+        return (self.out,)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GemmLayer(Layer):
     """Convolution on the array.
 
     ``weight`` int16 [K, C / groups, KH, KW]; a value outside int8 takes a second
-    pass (the sum of two int8 weights).
+    pass (the sum of two int8 weights). ``whole`` is the value that ``out`` is a part
+    of, where several layers write one (a transposed convolution).
     """
 
     window: Window
@@ -69,6 +75,7 @@ class GemmLayer(Layer):
     scale: Scale
     finish: Finish
     groups: int = 1
+    whole: View | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +124,23 @@ class FusedLayer(Layer):
     before: AccumLayer | BinaryLayer | GemmLayer | TableLayer | None = None
     after: BinaryLayer | None = None
     first: GemmLayer | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChainLayer(Layer):
+    """Layers that run as one pipeline of stripes; ``out`` is the last one's.
+
+    ``outside`` are the buffers of theirs that others read or write, ``count`` the stripes.
+    """
+
+    parts: tuple[Layer, ...]
+    outside: frozenset[str]
+    count: int
+
+    @property
+    def written(self) -> tuple[View, ...]:
+        """What it leaves in DRAM."""
+        return tuple(part.out for part in self.parts if part.out.buffer in self.outside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
+from zebra.schedule.chain import chain
 from zebra.schedule.fold import Fold, fold_inputs
 from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import AccumLayer, Layer, MoveLayer
@@ -55,7 +56,8 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
                 MoveLayer(f"{port.value}.out", "output", (placement.views[port.value],), view)
             )
         outputs.append(view)
-    layers = fuse(layers, {view.buffer for view in outputs}, config)
+    exposed = {view.buffer for view in outputs}
+    layers = chain(fuse(layers, exposed, config), exposed, config)
     lifetimes = _lifetimes(layers, inputs, outputs, placement)
     return Schedule(
         graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants, folds
@@ -103,7 +105,7 @@ def _lifetimes(
     for view in inputs:
         use(view, -1)
     for step, layer in enumerate(layers):
-        for view in (*layer.inputs, layer.out):
+        for view in (*layer.inputs, *layer.written):
             use(view, step)
     for view in outputs:
         use(view, len(layers))

@@ -122,6 +122,7 @@ def _conv_transpose(node: g.ConvTranspose2d, views: Views) -> Iterator[Layer]:
                 scale,
                 node.finish,
                 node.groups,
+                whole=out,
                 macs=macs,
             )
 

@@ -48,7 +48,7 @@ def gemm_workload(layer: GemmLayer | FusedLayer, config: HwConfig) -> GemmWorklo
         len(set(ranges)) > 1,
         gemm.inputs[0].dims[2:],
         _before(layer.before, layer.first, config) if isinstance(layer, FusedLayer) else None,
-        _operator_cycles(layer.after) if isinstance(layer, FusedLayer) else 0,
+        operator_cycles(layer.after) if isinstance(layer, FusedLayer) else 0,
     )
 
 
@@ -82,7 +82,7 @@ def _before(layer: Layer | None, first: GemmLayer | None, config: HwConfig) -> B
             first=None if first is None else _convolution(first, config),
         )
     if isinstance(layer, BinaryLayer):
-        return _pixelwise(layer, _operator_cycles(layer), 6, 2)
+        return _pixelwise(layer, operator_cycles(layer), 6, 2)
     return _pixelwise(layer, 1, 3, 1)
 
 
@@ -109,7 +109,7 @@ def _convolution(layer: GemmLayer, config: HwConfig) -> Before:
     )
 
 
-def _operator_cycles(layer: BinaryLayer | None) -> int:
+def operator_cycles(layer: BinaryLayer | None) -> int:
     """VEC cycles per vector of an operator of two tensors in ACT."""
     if layer is None:
         return 0

@@ -39,9 +39,8 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
         super().__init__()
         self._work, self._config = work, config
         self._candidates = _once(gemm_candidates(work, config))
-        totals = [cost.total for cost in gemm_costs(work, config, self._candidates)]
-        # Of equal costs the first order and candidate are the default: best_gemm_tiling.
-        costs = np.concatenate(totals)
+        # Of equal prices the first order and candidate are the default: best_gemm_tiling.
+        costs = np.concatenate([cost.price for cost in gemm_costs(work, config, self._candidates)])
         self._order = np.argsort(costs, kind="stable")
         self._costs = costs[self._order]
         self._range_length = self._length = len(self._order)

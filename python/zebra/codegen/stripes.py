@@ -1,0 +1,412 @@
+"""Emission of a chain of layers, stripe by stripe through line buffers in ACT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from zebra.codegen.accum import IDENTITY, AccumPlan, accum_nest, plan_accum
+from zebra.codegen.constants import ConstantPool
+from zebra.codegen.conv import ConvPlan, Span, gemm_nest, load_weights, plan_conv
+from zebra.codegen.elementwise import ElementwisePlan, plan_elementwise
+from zebra.codegen.emitter import Emitter, Tile, merge_levels, steps
+from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
+from zebra.codegen.slots import Slots
+from zebra.errors import UnsupportedError
+from zebra.graph.nodes import Finish
+from zebra.hw import HwConfig
+from zebra.isa.insns import (
+    Accum,
+    AccumOp,
+    DmaLevel,
+    Fill,
+    FillLevel,
+    Gemm,
+    Memory,
+    PostLevel,
+    PostOp,
+)
+from zebra.schedule.layers import (
+    AccumLayer,
+    BinaryLayer,
+    ChainLayer,
+    GemmLayer,
+    MoveLayer,
+    TableLayer,
+)
+from zebra.schedule.pipeline import plan_stripes
+from zebra.schedule.stripes import (
+    LineBuffer,
+    Stage,
+    Stripes,
+    first_row,
+    parameters,
+    runs,
+    window_rows,
+)
+from zebra.schedule.tiling import PixelTiling, WindowTiling
+
+StagePlan = ConvPlan | AccumPlan | ElementwisePlan | PostPlan
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """A chain with its line buffers, and the constants of every stage."""
+
+    stripes: Stripes
+    stages: tuple[StagePlan, ...]
+    images: int
+
+
+def plan_chain(layer: ChainLayer, pool: ConstantPool, config: HwConfig) -> ChainPlan:
+    """Place line buffers and constants; UnsupportedError where the chain does not fit."""
+    stripes = plan_stripes(layer.parts, layer.outside, layer.count, config)
+    if stripes is None:
+        raise UnsupportedError(f"{layer.name}: its line buffers do not fit {config.name}")
+    plans = tuple(_plan_stage(stage, pool, config) for stage in stripes.stages)
+    return ChainPlan(stripes, plans, layer.out.dims[0])
+
+
+def _plan_stage(stage: Stage, pool: ConstantPool, config: HwConfig) -> StagePlan:
+    layer = stage.layer
+    if isinstance(layer, GemmLayer):
+        return plan_conv(layer, pool, config)
+    if isinstance(layer, AccumLayer):
+        return plan_accum(
+            layer, pool, config, WindowTiling(stage.chunk, layer.window.kernel, (1, 1))
+        )
+    if isinstance(layer, MoveLayer):
+        channels = layer.out.dims[1]
+        finish = Finish()
+        return plan_post(PostOp.SCALE, (IDENTITY,), channels, finish, pool, config, Memory.ACT)
+    assert isinstance(layer, BinaryLayer | TableLayer)
+    return plan_elementwise(layer, pool, config, PixelTiling(stage.chunk, (1, 1)))
+
+
+class StripeGenerator:
+    """Emits one chain."""
+
+    def __init__(self, plan: ChainPlan, emitter: Emitter) -> None:
+        self.plan, self.emitter = plan, emitter
+        stripes, config = plan.stripes, emitter.config
+        self.stages = stripes.stages
+        shift = self._base(Memory.ACT, stripes.act, config.act_entries)
+        self.buffers = [replace(b, base=b.base + shift) for b in stripes.buffers]
+        self.accs = emitter.oldest_first(Memory.ACC, 0, stripes.accs, stripes.acc_slots)
+        tiles = sum(stage.weights * stage.slots for stage in self.stages)
+        wgt = self._base(Memory.WGT, tiles, config.wgt_entries)
+        entries = sum(parameters(stage) for stage in self.stages)
+        par = self._base(Memory.PAR, entries, config.par_entries)
+        self.weights: list[Slots] = []
+        self.pars: list[list[Slots]] = []
+        for stage, constants in zip(self.stages, plan.stages, strict=True):
+            self.weights.append(emitter.oldest_first(Memory.WGT, wgt, stage.weights, stage.slots))
+            wgt += stage.weights * stage.slots
+            slots = []
+            for size in _parameter_sizes(constants, stage.chunk):
+                slots.append(emitter.oldest_first(Memory.PAR, par, size, stage.chunks))
+                par += size * stage.chunks
+            self.pars.append(slots)
+        self._tiles = 0
+
+    def _base(self, memory: Memory, size: int, entries: int) -> int:
+        """The end of a memory that was left alone for longer."""
+        ends = (0, entries - size)
+        if not size:
+            return 0
+        touched = self.emitter.stream.last_touch
+        return min(ends, key=lambda start: (touched(memory, start, start + size), start))
+
+    def emit(self) -> None:
+        """All images, one after the other."""
+        for buffer in self.buffers:
+            self._fill_sides(buffer)
+        for image in range(self.plan.images):
+            for step in self.plan.stripes.steps:
+                for buffer in self.buffers:
+                    if buffer.loaded:
+                        self._load(buffer, image, step - buffer.delay)
+                for number, stage in enumerate(self.stages):
+                    self._compute(number, step - stage.delay)
+                for buffer in self.buffers:
+                    if buffer.stored:
+                        self._store(buffer, image, step - buffer.delay)
+
+    def _fill_sides(self, buffer: LineBuffer) -> None:
+        """The padding left and right of the image, once for all rows."""
+        for column, count in ((-buffer.left, buffer.left), (buffer.view.dims[3], buffer.right)):
+            if count:
+                levels = (FillLevel(count, 1), FillLevel(buffer.rows * buffer.blocks, buffer.width))
+                self._fill(buffer, buffer.base + buffer.left + column, levels)
+
+    def _fill_rows(self, buffer: LineBuffer, first: int, count: int) -> None:
+        """Whole rows of padding."""
+        for row, size in runs((first, count), (buffer, 0, 1)):
+            address = buffer.address(row, -buffer.left)
+            self._fill(buffer, address, (FillLevel(size * buffer.pitch, 1),))
+
+    def _fill(self, buffer: LineBuffer, address: int, levels: tuple[FillLevel, ...]) -> None:
+        self.emitter.issue(Fill(sram=address, value=buffer.pad_value, loops=merge_levels(levels)))
+
+    def _new(self, buffer: LineBuffer, stripe: int) -> Span:
+        """(first, count) of the rows that a stripe adds; the padding next to them is filled."""
+        if not 0 <= stripe < len(buffer.ends):
+            return 0, 0
+        start, end = buffer.ends[stripe - 1] if stripe else 0, buffer.ends[stripe]
+        if stripe == 0:
+            self._fill_rows(buffer, -buffer.top, buffer.top)
+        if start < end == buffer.view.dims[2]:
+            self._fill_rows(buffer, end, buffer.bottom)
+        return start, end - start
+
+    def _load(self, buffer: LineBuffer, image: int, stripe: int) -> None:
+        columns = (0, buffer.view.dims[3])
+        for rows in runs(self._new(buffer, stripe), (buffer, 0, 1)):
+            tile = Tile(image, 0, buffer.blocks, rows, columns)
+            self.emitter.load_rows(
+                buffer.view, tile, buffer.address(rows[0]), buffer.pitch, buffer.width
+            )
+
+    def _store(self, buffer: LineBuffer, image: int, stripe: int) -> None:
+        if not 0 <= stripe < len(buffer.ends):
+            return
+        start, end = buffer.ends[stripe - 1] if stripe else 0, buffer.ends[stripe]
+        columns = (0, buffer.view.dims[3])
+        for rows in runs((start, end - start), (buffer, 0, 1)):
+            tile = Tile(image, 0, buffer.blocks, rows, columns)
+            self.emitter.store_rows(
+                buffer.view, tile, buffer.address(rows[0]), buffer.pitch, buffer.width
+            )
+
+    def _compute(self, number: int, stripe: int) -> None:
+        """One stripe of one stage."""
+        stage, plan = self.stages[number], self.plan.stages[number]
+        rows = stage.rows(self.buffers, stripe)
+        target = self.buffers[stage.target]
+        if self._is_first(number):
+            self._new(target, stripe)
+        if not rows[1]:
+            return
+        if isinstance(plan, PostPlan):
+            self._upsample(number, plan, rows)
+            return
+        if isinstance(plan, ElementwisePlan):
+            self._elementwise(number, plan, rows)
+            return
+        for channels in steps(stage.out_blocks, stage.chunk):
+            acc, _ = self.accs.get(self._tiles)
+            self._tiles += 1
+            if isinstance(plan, ConvPlan):
+                self._multiply(number, plan, rows, channels, acc)
+                self._finish(number, plan.post, self.pars[number][0], rows, channels, acc)
+            else:
+                self._accumulate(number, plan, rows, channels, acc)
+
+    def _is_first(self, number: int) -> bool:
+        """Whether no stage that is emitted before writes the same value."""
+        target = self.stages[number].target
+        return all(stage.target != target for stage in self.stages[:number])
+
+    def _multiply(
+        self,
+        number: int,
+        plan: ConvPlan,
+        rows: Span,
+        channels: Span,
+        acc: int,
+    ) -> None:
+        stage = self.stages[number]
+        source = self.buffers[stage.sources[0]]
+        width = stage.layer.out.dims[3]
+        kh, kw = stage.window.kernel
+        for place, base in enumerate(plan.weights):
+            weights = load_weights(
+                plan, self.weights[number], self.emitter, base, channels, plan.whole
+            )
+            for piece in window_rows(stage, source, rows):
+                (row, count), (tap, taps) = piece.rows, piece.taps
+                start = first_row(stage, row) + tap * stage.window.dilation[0]
+                self.emitter.issue(
+                    Gemm(
+                        overwrite=place == 0 and tap == 0,
+                        act=source.address(start, -stage.window.pad[1]),
+                        wgt=weights + tap * kw,
+                        acc=acc + (row - rows[0]) * width,
+                        loops=gemm_nest(
+                            stage.window,
+                            (channels[1], count, width),
+                            (source.blocks, taps, kw),
+                            (source.width, source.pitch),
+                            (source.blocks * kh * kw, kh * kw, kw),
+                            rows[1] * width,
+                        ),
+                    )
+                )
+
+    def _accumulate(
+        self,
+        number: int,
+        plan: AccumPlan,
+        rows: Span,
+        channels: Span,
+        acc: int,
+    ) -> None:
+        stage, layer = self.stages[number], plan.layer
+        source = self.buffers[stage.sources[0]]
+        width = layer.out.dims[3]
+        kh, kw = stage.window.kernel
+        *slots, taps_slots = self.pars[number]
+        par = 0 if plan.taps is None else self._load_taps(plan, taps_slots, channels)
+        for piece in window_rows(stage, source, rows):
+            (row, count), (tap, taps) = piece.rows, piece.taps
+            start = first_row(stage, row) + tap * stage.window.dilation[0]
+            self.emitter.issue(
+                Accum(
+                    op=layer.op,
+                    overwrite=tap == 0,
+                    act=source.address(start, -stage.window.pad[1]) + channels[0] * source.width,
+                    acc=acc + (row - rows[0]) * width,
+                    par=par + tap * kw if plan.taps is not None else 0,
+                    loops=accum_nest(
+                        stage.window,
+                        layer.op is AccumOp.MAC,
+                        (channels[1], count, width),
+                        (taps, kw),
+                        (source.width, source.pitch),
+                        rows[1] * width,
+                        kh * kw,
+                    ),
+                )
+            )
+        for post, own in zip(plan.passes[:-1], slots):
+            par = load_parameters(self.emitter, post, own, channels, *channels)
+            levels = (
+                PostLevel(rows[1] * width, 1, 1),
+                PostLevel(
+                    channels[1],
+                    rows[1] * width,
+                    rows[1] * width,
+                    0,
+                    post.vectors if post.per_channel else 0,
+                ),
+            )
+            issue_post(self.emitter, post, par, (Memory.ACC, acc), (Memory.ACC, acc), levels)
+        self._finish(number, plan.passes[-1], slots[-1], rows, channels, acc)
+
+    def _load_taps(self, plan: AccumPlan, slots: Slots, channels: Span) -> int:
+        address, held = slots.get(channels)
+        if not held:
+            assert plan.taps is not None
+            kh, kw = plan.layer.window.kernel
+            size = self.emitter.config.block * (1 if plan.widen else 4)
+            level = DmaLevel(channels[1] * kh * kw, size, 1)
+            start = plan.taps + channels[0] * kh * kw * size
+            self.emitter.load_entries(Memory.PAR, start, address, (level,), plan.widen)
+        return address
+
+    def _finish(
+        self,
+        number: int,
+        post: PostPlan,
+        slots: Slots,
+        rows: Span,
+        channels: Span,
+        acc: int,
+    ) -> None:
+        """Requantize accumulators [blocks][rows][columns] into the target."""
+        stage = self.stages[number]
+        target, place = self.buffers[stage.target], stage.place
+        width = stage.layer.out.dims[3]
+        par = load_parameters(self.emitter, post, slots, channels, *channels)
+        for row, count in runs(rows, (target, place.row, place.rows)):
+            start = target.address(place.row + row * place.rows, place.column)
+            levels = (
+                PostLevel(width, place.columns, 1),
+                PostLevel(count, place.rows * target.pitch, width),
+                PostLevel(
+                    channels[1],
+                    target.width,
+                    rows[1] * width,
+                    0,
+                    post.vectors if post.per_channel else 0,
+                ),
+            )
+            a = (Memory.ACC, acc + (row - rows[0]) * width)
+            dst = (Memory.ACT, start + channels[0] * target.width)
+            issue_post(self.emitter, post, par, a, dst, levels)
+
+    def _elementwise(self, number: int, plan: ElementwisePlan, rows: Span) -> None:
+        stage, post = self.stages[number], plan.post
+        target, place = self.buffers[stage.target], stage.place
+        sources = [self.buffers[source] for source in stage.sources]
+        whole = (0, stage.out_blocks)
+        par = load_parameters(self.emitter, post, self.pars[number][0], whole, *whole)
+        cuts = [(source, 0, 1) for source in sources]
+        for row, count in runs(rows, (target, place.row, place.rows), *cuts):
+            at = [source.address(0 if source.repeats else row) for source in sources]
+            levels = tuple(
+                PostLevel(extent, dst, *_strides(sources, axis), par=per)
+                for axis, (extent, dst, per) in enumerate(
+                    (
+                        (stage.layer.out.dims[3], place.columns, 0),
+                        (count, place.rows * target.pitch, 0),
+                        (
+                            stage.out_blocks,
+                            target.width,
+                            post.vectors if post.per_channel else 0,
+                        ),
+                    )
+                )
+            )
+            start = target.address(place.row + row * place.rows, place.column)
+            b = at[1] if len(at) > 1 else 0
+            issue_post(self.emitter, post, par, (Memory.ACT, at[0]), (Memory.ACT, start), levels, b)
+
+    def _upsample(self, number: int, post: PostPlan, rows: Span) -> None:
+        """Each row and column of the source several times."""
+        stage = self.stages[number]
+        layer = stage.layer
+        assert isinstance(layer, MoveLayer)
+        source, target = self.buffers[stage.sources[0]], self.buffers[stage.target]
+        (high, wide), place = layer.factor, stage.place
+        whole = (0, stage.out_blocks)
+        par = load_parameters(self.emitter, post, self.pars[number][0], whole, *whole)
+        for phase in range(high):
+            first = -(-(rows[0] - phase) // high)
+            stop = -(-(rows[0] + rows[1] - phase) // high)
+            own = place.row + phase * place.rows
+            for row, count in runs(
+                (first, stop - first), (target, own, high * place.rows), (source, 0, 1)
+            ):
+                levels = (
+                    PostLevel(source.view.dims[3], wide * place.columns, 1),
+                    PostLevel(count, high * place.rows * target.pitch, source.pitch),
+                    PostLevel(stage.out_blocks, target.width, source.width),
+                )
+                a = (Memory.ACT, source.address(row))
+                for column in range(wide):
+                    start = target.address(
+                        own + row * high * place.rows, place.column + column * place.columns
+                    )
+                    issue_post(self.emitter, post, par, a, (Memory.ACT, start), levels)
+
+
+def _strides(sources: list[LineBuffer], axis: int) -> tuple[int, int]:
+    """Strides of operands A and B along columns, rows or channel blocks."""
+    strides = [(0 if s.repeats else 1, 0 if s.repeats else s.pitch, s.width)[axis] for s in sources]
+    return strides[0], strides[1] if len(strides) > 1 else 0
+
+
+def _parameter_sizes(plan: StagePlan, chunk: int) -> list[int]:
+    """PAR vectors of one chunk: each pass, and the taps last."""
+    if isinstance(plan, PostPlan):
+        return [plan.entries(chunk)]
+    if isinstance(plan, AccumPlan):
+        kernel = plan.layer.window.kernel
+        taps = 0 if plan.taps is None else chunk * kernel[0] * kernel[1]
+        return [*(post.entries(chunk) for post in plan.passes), taps]
+    return [plan.post.entries(chunk)]
+
+
+def emit_chain(plan: ChainPlan, emitter: Emitter) -> None:
+    """The whole of a chain."""
+    StripeGenerator(plan, emitter).emit()

@@ -1,0 +1,119 @@
+"""What layers are thought to take, one by one or as a chain of stripes."""
+
+from __future__ import annotations
+
+from zebra.hw import HwConfig
+from zebra.isa.fields import WORD_BYTES
+from zebra.schedule.cost import TILE_OVERHEAD, Estimate, cheapest
+from zebra.schedule.layers import (
+    AccumLayer,
+    BinaryLayer,
+    ChainLayer,
+    FusedLayer,
+    GemmLayer,
+    Layer,
+    MoveLayer,
+    TableLayer,
+)
+from zebra.schedule.stripes import LineBuffer, Stage, Stripes, runs, weight_tiles, window_rows
+from zebra.schedule.workloads import gemm_workload, operator_cycles
+
+SAMPLES = 6
+"""Stripes of a chain that are looked at; the others are like them."""
+
+
+def layer_estimate(layer: Layer, config: HwConfig) -> Estimate:
+    """Cycles and DRAM bytes of one layer; UnsupportedError if a convolution has no tiling."""
+    if isinstance(layer, GemmLayer | FusedLayer):
+        return cheapest(gemm_workload(layer, config), config)[1]
+    assert not isinstance(layer, ChainLayer)
+    out = layer.out
+    moved = sum(view.channel_blocks * _pixels(view.dims) for view in (*layer.inputs, out))
+    moved *= config.block
+    vectors = out.channel_blocks * -(-_pixels(out.dims) // config.rows)
+    cycles = max(vectors * vec_cycles(layer), moved / config["DRAM_BYTES_PER_CYCLE"])
+    return Estimate(cycles + 4 * config["DRAM_LATENCY"], moved)
+
+
+def _pixels(dims: tuple[int, int, int, int]) -> int:
+    return dims[0] * dims[2] * dims[3]
+
+
+def vec_cycles(layer: Layer) -> int:
+    """VEC cycles per vector of a layer's result."""
+    if isinstance(layer, AccumLayer):
+        passes = 2 if layer.divide is not None and layer.scale is not None else 1
+        return layer.window.kernel[0] * layer.window.kernel[1] + passes
+    if isinstance(layer, BinaryLayer):
+        return operator_cycles(layer)
+    return 1 if isinstance(layer, GemmLayer | TableLayer | MoveLayer) else 0
+
+
+def chain_estimate(stripes: Stripes, config: HwConfig) -> Estimate:
+    """Cycles and DRAM bytes of a chain: the busiest engine, its first loads and last results."""
+    bandwidth, images = config["DRAM_BYTES_PER_CYCLE"], stripes.stages[0].layer.out.dims[0]
+    count = stripes.count
+    sample = sorted({count * k // SAMPLES for k in range(SAMPLES)})
+    scale = images * count / len(sample)
+    gemm = vec = words = 0.0
+    at_first = 0.0
+    for stage in stripes.stages:
+        for stripe in sample:
+            one = _stage_cycles(stage, stripes.buffers, stripe, config)
+            gemm, vec, words = gemm + one[0], vec + one[1], words + one[2]
+            at_first += one[0] if stripe == 0 else 0.0
+    moved = stay = weights = 0.0
+    for buffer in stripes.buffers:
+        size = buffer.view.dims[2] * buffer.view.dims[3] * buffer.blocks * config.block
+        moved += images * size * (buffer.loaded + buffer.stored)
+    for stage in stripes.stages:
+        size = weight_tiles(stage, stripes.buffers) * stage.out_blocks * stage.passes
+        weights += size * config.block**2 * (1 if stage.stays else images * count)
+        stay += size * config.block**2 * stage.stays
+    moved += weights + scale * words * WORD_BYTES
+    busy = max(scale * gemm, scale * vec, moved / bandwidth)
+    first = sum(b.pitch * b.ends[0] for b in stripes.buffers if b.loaded) * config.block
+    edges = first / bandwidth + max(0.0, stay / bandwidth - at_first)
+    edges += 4 * config["DRAM_LATENCY"] + _turns(stripes, config)
+    return Estimate(busy + edges, moved)
+
+
+def _turns(stripes: Stripes, config: HwConfig) -> float:
+    """What is not hidden: the last chunk's requantization of every stage, once."""
+    return sum(
+        stage.chunk * stage.rows(stripes.buffers, 0)[1] * stage.layer.out.dims[3] / config.rows
+        for stage in stripes.stages
+    )
+
+
+def _stage_cycles(
+    stage: Stage, buffers: tuple[LineBuffer, ...], stripe: int, config: HwConfig
+) -> tuple[float, float, float]:
+    """(GEMM cycles, VEC cycles, instructions) of one stripe of one stage."""
+    rows = stage.rows(buffers, stripe)
+    width, target = stage.layer.out.dims[3], buffers[stage.target]
+    if not rows[1]:
+        return 0, 0, 0
+    source = buffers[stage.sources[0]]
+    written = [size for _, size in runs(rows, (target, stage.place.row, stage.place.rows))]
+    posts = sum(_groups(size, width, config.rows) for size in written)
+    words = 2.0 + len(written) * stage.chunks
+    if not isinstance(stage.layer, GemmLayer | AccumLayer):
+        return 0, stage.out_blocks * posts * vec_cycles(stage.layer) + TILE_OVERHEAD, words
+    cuts = [(piece.rows[1], piece.taps[1]) for piece in window_rows(stage, source, rows)]
+    kw = stage.window.kernel[1]
+    sums = sum(_groups(size, width, config.rows) * taps * kw for size, taps in cuts)
+    overhead = stage.chunks * len(cuts) * TILE_OVERHEAD
+    words += len(cuts) * stage.chunks * max(stage.passes, 1)
+    if isinstance(stage.layer, GemmLayer):
+        gemm = stage.out_blocks * sums * source.blocks * stage.passes + overhead
+        return gemm, stage.out_blocks * posts + TILE_OVERHEAD, words
+    passes = vec_cycles(stage.layer) - stage.window.kernel[0] * kw
+    return 0, stage.out_blocks * (sums + posts * passes) + overhead, words
+
+
+def _groups(rows: int, columns: int, width: int) -> int:
+    """Cycles to walk over pixels, ``width`` of them at a time."""
+    if 2 * columns >= width:
+        return -(-rows * columns // width)
+    return rows * -(-columns // width)
