@@ -180,7 +180,7 @@ class StripeGenerator:
     def _compute(self, number: int, stripe: int) -> None:
         """One stripe of one stage."""
         stage, plan = self.stages[number], self.plan.stages[number]
-        rows = stage.rows(self.buffers, stripe)
+        rows = stage.rows(stripe)
         target = self.buffers[stage.target]
         if self._is_first(number):
             self._new(target, stripe)

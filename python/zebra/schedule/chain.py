@@ -9,7 +9,7 @@ from zebra.hw import HwConfig
 from zebra.schedule.cost import Estimate
 from zebra.schedule.estimate import chain_estimate, layer_estimate
 from zebra.schedule.layers import ChainLayer, FusedLayer, Layer
-from zebra.schedule.pipeline import plan_stripes, stage_window, unfinished
+from zebra.schedule.pipeline import Chain, unfinished
 
 LONGEST = 12
 """Layers, as they are after joining, of the longest chain tried."""
@@ -81,29 +81,28 @@ def _chains(
 ) -> Iterator[tuple[int, ChainLayer, Estimate]]:
     """Chains that begin with layer ``start``, while they fit: (end, chain, what it takes)."""
     members: list[Layer] = []
+    whole = Chain()
     for stop in range(start + 1, min(len(layers), start + LONGEST) + 1):
         members += parts(layers[stop - 1])
-        if any(stage_window(part) is None for part in parts(layers[stop - 1])):
+        if not all(whole.add(part) for part in parts(layers[stop - 1])):
             return
         if stop == start + 1 or unfinished(members):
             continue
         inside = set(range(start, stop))
         outside = frozenset(name for name, numbers in users.items() if not numbers <= inside)
-        found = _count(members, outside, config)
+        found = _count(whole, outside, config)
         if found is None:
             return
         count, estimate = found
         yield stop, _chained(members, outside, count), estimate
 
 
-def _count(
-    members: Sequence[Layer], outside: frozenset[str], config: HwConfig
-) -> tuple[int, Estimate] | None:
+def _count(whole: Chain, outside: frozenset[str], config: HwConfig) -> tuple[int, Estimate] | None:
     """The best number of stripes, and what the chain takes; None if it does not fit."""
-    tallest = max(part.out.dims[2] for part in members)
+    tallest = max(stage.layer.out.dims[2] for stage in whole.stages)
     best: tuple[int, Estimate] | None = None
-    for count in sorted({-(-tallest // 2**k) for k in range(6)} | {1}, reverse=True):
-        stripes = plan_stripes(members, outside, count, config)
+    for count in sorted({-(-tallest // 2**k) for k in range(4)} | {1}, reverse=True):
+        stripes = whole.plan(outside, count, config)
         if stripes is None:
             break
         estimate = chain_estimate(stripes, config)

@@ -81,7 +81,7 @@ def chain_estimate(stripes: Stripes, config: HwConfig) -> Estimate:
 def _turns(stripes: Stripes, config: HwConfig) -> float:
     """What is not hidden: the last chunk's requantization of every stage, once."""
     return sum(
-        stage.chunk * stage.rows(stripes.buffers, 0)[1] * stage.layer.out.dims[3] / config.rows
+        stage.chunk * stage.rows(0)[1] * stage.layer.out.dims[3] / config.rows
         for stage in stripes.stages
     )
 
@@ -90,7 +90,7 @@ def _stage_cycles(
     stage: Stage, buffers: tuple[LineBuffer, ...], stripe: int, config: HwConfig
 ) -> tuple[float, float, float]:
     """(GEMM cycles, VEC cycles, instructions) of one stripe of one stage."""
-    rows = stage.rows(buffers, stripe)
+    rows = stage.rows(stripe)
     width, target = stage.layer.out.dims[3], buffers[stage.target]
     if not rows[1]:
         return 0, 0, 0

@@ -76,6 +76,12 @@ class GemmLayer(Layer):
     finish: Finish
     groups: int = 1
     whole: View | None = None
+    passes: int = field(init=False)
+    """GEMM passes: one, or two where a weight is outside int8."""
+
+    def __post_init__(self) -> None:
+        narrow = not self.weight.size or -128 <= self.weight.min() <= self.weight.max() <= 127
+        object.__setattr__(self, "passes", 1 if narrow else 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
 
 from zebra.hw import HwConfig
 from zebra.schedule.layers import (
@@ -21,12 +24,11 @@ from zebra.schedule.stripes import (
     Place,
     Stage,
     Stripes,
-    first_row,
     parameters,
     placement,
     weight_tiles,
 )
-from zebra.schedule.tiling import MAX_EXTENT, MAX_ITERATIONS, MAX_STRIDE
+from zebra.schedule.tiling import MAX_EXTENT, MAX_ITERATIONS, MAX_STRIDE, IntArray
 from zebra.schedule.views import View
 
 POINT = Window((1, 1))
@@ -47,11 +49,9 @@ def stage_window(layer: Layer) -> Window | None:
 
 
 @dataclass(slots=True)
-class _Chain:
+class Chain:
     """A chain while it is put together."""
 
-    outside: Collection[str]
-    """Buffers that others read."""
     stages: list[Stage] = field(default_factory=list)
     buffers: list[LineBuffer] = field(default_factory=list)
 
@@ -145,9 +145,23 @@ class _Chain:
         for number, buffer in enumerate(self.buffers):
             if buffer.view == whole and not buffer.loaded:
                 return number, place
-        stored = whole.buffer in self.outside
-        self.buffers.append(LineBuffer(whole, loaded=False, stored=stored))
+        self.buffers.append(LineBuffer(whole, loaded=False, stored=False))
         return len(self.buffers) - 1, place
+
+    def plan(self, outside: Collection[str], count: int, config: HwConfig) -> Stripes | None:
+        """The chain in ``count`` stripes.
+
+        ``outside`` are the buffers that others than these layers read. None if line
+        buffers, accumulators, weights or parameters do not fit.
+        """
+        read = {number for stage in self.stages for number in stage.sources}
+        buffers = [
+            replace(buffer, stored=not buffer.loaded and buffer.view.buffer in outside)
+            for buffer in self.buffers
+        ]
+        if any(not b.stored and number not in read for number, b in enumerate(buffers)):
+            return None
+        return _placed(list(self.stages), buffers, count, config)
 
 
 def unfinished(layers: Sequence[Layer]) -> bool:
@@ -164,21 +178,20 @@ def unfinished(layers: Sequence[Layer]) -> bool:
 def plan_stripes(
     layers: Sequence[Layer], outside: Collection[str], count: int, config: HwConfig
 ) -> Stripes | None:
-    """The chain of ``layers`` in ``count`` stripes.
+    """The chain of ``layers`` in ``count`` stripes; None if a layer cannot be a stage of it.
 
-    ``outside`` are the buffers that others than these layers read. None if a layer
-    cannot be a stage, or if line buffers, accumulators, weights or parameters do
-    not fit.
+    Otherwise as Chain.plan.
     """
-    chain = _Chain(outside)
+    chain = Chain()
     if not all(chain.add(layer) for layer in layers):
         return None
-    stages, buffers = chain.stages, chain.buffers
-    made = {stage.target for stage in stages}
-    read = {number for stage in stages for number in stage.sources}
-    if any(not buffers[number].stored and number not in read for number in made):
-        return None
-    buffers = _timed(stages, buffers, count)
+    return chain.plan(outside, count, config)
+
+
+def _placed(
+    stages: list[Stage], buffers: list[LineBuffer], count: int, config: HwConfig
+) -> Stripes | None:
+    """A chain in ``count`` stripes; None where it does not fit."""
     steps = [max(*stage.window.stride, *stage.window.dilation) for stage in stages]
     if any(
         max(steps) * buffer.pitch > MAX_STRIDE or stage.place.rows * buffer.pitch > MAX_STRIDE
@@ -186,87 +199,87 @@ def plan_stripes(
         for buffer in buffers
     ):
         return None
+    _time(stages, buffers, count)
     base = 0
     for number, buffer in enumerate(buffers):
-        buffers[number] = buffer = replace(buffer, rows=_capacity(number, stages, buffers))
-        buffers[number] = replace(buffer, base=base)
-        base += buffers[number].size
+        rows = 1 if buffer.repeats else _capacity(number, stages, buffers)
+        buffers[number] = replace(buffer, rows=rows, base=base)
+        base += rows * buffer.pitch
     return _divided(stages, buffers, config) if base <= config.act_entries else None
 
 
-def _timed(stages: list[Stage], buffers: list[LineBuffer], count: int) -> list[LineBuffer]:
-    """The line buffers with their rows after each stripe and the step of their first."""
-    result = list(buffers)
+def _time(stages: list[Stage], buffers: list[LineBuffer], count: int) -> None:
+    """Set which rows each stage computes in each stripe, and the steps of each line buffer."""
+    stripes = np.arange(1, count + 1)
     for number in reversed(range(len(buffers))):
         buffer = buffers[number]
         height = buffer.view.dims[2]
         readers = [stage for stage in stages if number in stage.sources]
-        ends = [0 if readers else (s + 1) * height // count for s in range(count)]
+        ends = np.zeros(count, np.int64) if readers else stripes * height // count
         for stage in readers:
-            for s in range(count):
-                first, size = stage.rows(result, s)
-                ends[s] = max(ends[s], _reach(stage, first + size, height))
+            ends = np.maximum(ends, _reach(stage, height))
         if buffer.stored:
             ends[-1] = height
-        makers = [stage.delay for stage in stages if stage.target == number]
-        delay = max(makers) if makers else min(stage.delay for stage in readers) - 1
-        result[number] = replace(buffer, ends=_even(ends), delay=delay)
-    return result
+        ends = _even(ends)
+        makers = [n for n, stage in enumerate(stages) if stage.target == number]
+        if makers:
+            delay = max(stages[n].delay for n in makers)
+        else:
+            delay = min(stage.delay for stage in readers) - 1
+        buffers[number] = replace(buffer, ends=tuple(ends.tolist()), delay=delay)
+        for n in makers:
+            place, limit = stages[n].place, stages[n].layer.out.dims[2]
+            own = (-(-(ends - place.row) // place.rows)).clip(0, limit)
+            stages[n] = replace(stages[n], starts=(0, *own.tolist()))
 
 
-def _even(ends: Sequence[int]) -> tuple[int, ...]:
+def _even(ends: IntArray) -> IntArray:
     """The same rows at the latest, but no stripe idle before one that makes many."""
-    result: list[int] = []
-    before = 0
-    for number, end in enumerate(ends):
-        if end > before:
-            idle = number - len(result)
-            result += [before + (end - before) * k // (idle + 1) for k in range(1, idle + 2)]
-            before = end
-    return (*result, *[before] * (len(ends) - len(result)))
+    grows = np.flatnonzero(np.diff(ends, prepend=0) > 0)
+    known = np.concatenate([[-1], grows])
+    rows = np.concatenate([[0], ends[grows]])
+    even = np.interp(np.arange(ends.size), known, rows)
+    return np.asarray(np.maximum(np.floor(even + 1e-9), 0), np.int64)
 
 
-def _reach(stage: Stage, rows: int, height: int) -> int:
-    """How many rows of its source a stage reads for the first ``rows`` of its result."""
-    if rows == 0:
-        return 0
-    layer, window = stage.layer, stage.window
-    if isinstance(layer, MoveLayer):
-        rows = -(-rows // layer.factor[0])
-    start, size = window.reach((rows - 1, 1), (0, window.kernel[0]), 0)
-    return min(start + size, height)
+def _reach(stage: Stage, height: int) -> IntArray:
+    """How many rows of its source a stage has read after each stripe."""
+    rows = np.array(stage.starts[1:], np.int64)
+    if isinstance(stage.layer, MoveLayer):
+        rows = -(-rows // stage.layer.factor[0])
+    window = stage.window
+    taps = (window.kernel[0] - 1) * window.dilation[0] + 1
+    read = (rows - 1) * window.stride[0] - window.pad[0] + taps
+    return np.where(rows > 0, np.minimum(read, height), 0)
 
 
 def _capacity(number: int, stages: list[Stage], buffers: list[LineBuffer]) -> int:
     """Slots for the rows that are written or still to be read in the same step."""
     buffer = buffers[number]
-    if buffer.repeats:
-        return 1
-    readers = [stage for stage in stages if number in stage.sources]
     count, height = len(buffer.ends), buffer.view.dims[2]
-
-    def there(step: int) -> int:
-        s = min(step - buffer.delay, count - 1)
-        end = buffer.ends[s] if s >= 0 else -buffer.top
-        return buffer.top + end + (buffer.bottom if end == height else 0)
-
-    most = 1
-    for step in range(buffer.delay, count + max(stage.delay for stage in stages)):
-        needed = there(step - 2) if buffer.stored else there(step)
-        for stage in readers:
-            s = step - stage.delay
-            if s < count:
-                first = stage.rows(buffers, max(s, 0))[0]
-                needed = min(needed, first_row(stage, first) + buffer.top)
-        most = max(most, there(step) - needed)
-    return most
+    ends = np.array(buffer.ends, np.int64)
+    held = np.concatenate([[0], ends + buffer.top + buffer.bottom * (ends == height)])
+    steps = np.arange(buffer.delay, count + max(stage.delay for stage in stages))
+    there = held[np.clip(steps - buffer.delay + 1, 0, count)]
+    needed = there
+    if buffer.stored:
+        needed = held[np.clip(steps - buffer.delay - 1, 0, count)]
+    for stage in stages:
+        if number not in stage.sources:
+            continue
+        first = np.array(stage.starts, np.int64)[np.clip(steps - stage.delay, 0, count)]
+        if isinstance(stage.layer, MoveLayer):
+            first //= stage.layer.factor[0]
+        rows = first * stage.window.stride[0] - stage.window.pad[0] + buffer.top
+        needed = np.minimum(needed, np.where(steps - stage.delay < count, rows, needed))
+    return max(1, int((there - needed).max()))
 
 
 def _divided(stages: list[Stage], buffers: list[LineBuffer], config: HwConfig) -> Stripes | None:
     """Channel chunks that fit ACC, and slots of weights and parameters; None if they do not."""
     accs = slots = 0
     for number, stage in enumerate(stages):
-        most = max(stage.rows(buffers, s)[1] for s in range(len(buffers[stage.target].ends)))
+        most = max(stop - start for start, stop in pairwise(stage.starts))
         pixels = most * stage.layer.out.dims[3]
         chunk = stage.out_blocks
         if isinstance(stage.layer, GemmLayer | AccumLayer):

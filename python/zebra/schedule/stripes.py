@@ -21,7 +21,6 @@ from zebra.schedule.layers import (
     Window,
 )
 from zebra.schedule.views import View
-from zebra.schedule.workloads import split_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +31,6 @@ class Place:
     rows: int = 1
     column: int = 0
     columns: int = 1
-
-    def before(self, row: int, limit: int) -> int:
-        """How many of the part's ``limit`` rows lie above ``row`` of the whole."""
-        return min(max(-(-(row - self.row) // self.rows), 0), limit)
 
 
 def placement(part: View, whole: View) -> Place | None:
@@ -133,6 +128,9 @@ class Stage:
     place: Place
     """Where its result lies in the target."""
     delay: int
+    """It computes stripe s in step s + delay."""
+    starts: tuple[int, ...] = ()
+    """The first row of each stripe, and the end of the last."""
     chunk: int = 0
     """Output channel blocks at a time."""
     weights: int = 0
@@ -149,21 +147,19 @@ class Stage:
 
     @property
     def passes(self) -> int:
-        """GEMM passes of a convolution: two where weights are wider than int8."""
-        return len(split_weights(self.layer.weight)) if isinstance(self.layer, GemmLayer) else 0
+        """GEMM passes: 0 for what VEC computes."""
+        return self.layer.passes if isinstance(self.layer, GemmLayer) else 0
 
     @property
     def chunks(self) -> int:
         """How many chunks its channel blocks are cut into."""
         return -(-self.out_blocks // self.chunk)
 
-    def rows(self, buffers: Sequence[LineBuffer], stripe: int) -> tuple[int, int]:
+    def rows(self, stripe: int) -> tuple[int, int]:
         """(first, count) of the rows of its result in a stripe; none outside of them."""
-        ends, limit = buffers[self.target].ends, self.layer.out.dims[2]
-        if not 0 <= stripe < len(ends):
+        if not 0 <= stripe < len(self.starts) - 1:
             return 0, 0
-        start = self.place.before(ends[stripe - 1], limit) if stripe else 0
-        return start, self.place.before(ends[stripe], limit) - start
+        return self.starts[stripe], self.starts[stripe + 1] - self.starts[stripe]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

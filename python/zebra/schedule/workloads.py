@@ -44,7 +44,7 @@ def gemm_workload(layer: GemmLayer | FusedLayer, config: HwConfig) -> GemmWorklo
         window.kernel,
         window.stride,
         window.dilation,
-        len(split_weights(gemm.weight)),
+        gemm.passes,
         len(set(ranges)) > 1,
         gemm.inputs[0].dims[2:],
         _before(layer.before, layer.first, config) if isinstance(layer, FusedLayer) else None,
@@ -95,8 +95,7 @@ def _pixelwise(layer: Layer, vec: int, parameters: int, operands: int) -> Before
 def _convolution(layer: GemmLayer, config: HwConfig) -> Before:
     window = layer.window
     in_blocks = max(count for _, count in input_ranges(layer, config.block))
-    passes = len(split_weights(layer.weight))
-    cycles = in_blocks * window.kernel[0] * window.kernel[1] * passes
+    cycles = in_blocks * window.kernel[0] * window.kernel[1] * layer.passes
     return Before(
         layer.inputs[0].dims[2:],
         window.kernel,
