@@ -135,7 +135,11 @@ class StripeGenerator:
         """The padding left and right of the image, once for all rows."""
         for column, count in ((-buffer.left, buffer.left), (buffer.view.dims[3], buffer.right)):
             if count:
-                levels = (FillLevel(count, 1), FillLevel(buffer.rows * buffer.blocks, buffer.width))
+                levels = (
+                    FillLevel(count, 1),
+                    FillLevel(buffer.blocks, buffer.width),
+                    FillLevel(buffer.rows, buffer.pitch),
+                )
                 self._fill(buffer, buffer.base + buffer.left + column, levels)
 
     def _fill_rows(self, buffer: LineBuffer, first: int, count: int) -> None:

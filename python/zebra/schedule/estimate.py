@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.schedule.cost import TILE_OVERHEAD, Estimate, cheapest
@@ -18,8 +20,10 @@ from zebra.schedule.layers import (
 from zebra.schedule.stripes import LineBuffer, Stage, Stripes, runs, weight_tiles, window_rows
 from zebra.schedule.workloads import gemm_workload, operator_cycles
 
-SAMPLES = 6
-"""Stripes of a chain that are looked at; the others are like them."""
+SAMPLES = 3
+"""Stripes of one size that are looked at, or a few more; the others are like them."""
+MUTUAL = 0.15
+"""What GEMM and VEC cost each other where they are equally busy, as a share."""
 
 
 def layer_estimate(layer: Layer, config: HwConfig) -> Estimate:
@@ -53,15 +57,12 @@ def chain_estimate(stripes: Stripes, config: HwConfig) -> Estimate:
     """Cycles and DRAM bytes of a chain: the busiest engine, its first loads and last results."""
     bandwidth, images = config["DRAM_BYTES_PER_CYCLE"], stripes.stages[0].layer.out.dims[0]
     count = stripes.count
-    sample = sorted({count * k // SAMPLES for k in range(SAMPLES)})
-    scale = images * count / len(sample)
-    gemm = vec = words = 0.0
-    at_first = 0.0
+    gemm = vec = words = at_first = 0.0
     for stage in stripes.stages:
-        for stripe in sample:
+        for times, stripe in _samples(stage):
             one = _stage_cycles(stage, stripes.buffers, stripe, config)
-            gemm, vec, words = gemm + one[0], vec + one[1], words + one[2]
-            at_first += one[0] if stripe == 0 else 0.0
+            gemm, vec, words = (a + images * times * b for a, b in zip((gemm, vec, words), one))
+        at_first += _stage_cycles(stage, stripes.buffers, 0, config)[0]
     moved = stay = weights = 0.0
     for buffer in stripes.buffers:
         size = buffer.view.dims[2] * buffer.view.dims[3] * buffer.blocks * config.block
@@ -70,12 +71,27 @@ def chain_estimate(stripes: Stripes, config: HwConfig) -> Estimate:
         size = weight_tiles(stage, stripes.buffers) * stage.out_blocks * stage.passes
         weights += size * config.block**2 * (1 if stage.stays else images * count)
         stay += size * config.block**2 * stage.stays
-    moved += weights + scale * words * WORD_BYTES
-    busy = max(scale * gemm, scale * vec, moved / bandwidth)
+    moved += weights + words * WORD_BYTES
+    # Two engines of about the same load wait for each other now and then.
+    waits = MUTUAL * min(gemm, vec) ** 2 / max(gemm, vec, 1.0)
+    busy = max(max(gemm, vec) + waits, moved / bandwidth)
     first = sum(b.pitch * b.ends[0] for b in stripes.buffers if b.loaded) * config.block
     edges = first / bandwidth + max(0.0, stay / bandwidth - at_first)
     edges += 4 * config["DRAM_LATENCY"] + _turns(stripes, config)
     return Estimate(busy + edges, moved)
+
+
+def _samples(stage: Stage) -> list[tuple[float, int]]:
+    """(how many stripes are like it, stripe) of a few stripes of each size."""
+    alike: dict[int, list[int]] = {}
+    for number, (start, stop) in enumerate(pairwise(stage.starts)):
+        alike.setdefault(stop - start, []).append(number)
+    return [
+        (len(numbers) / len(chosen), number)
+        for numbers in alike.values()
+        for chosen in [numbers[:: max(1, len(numbers) // SAMPLES)]]
+        for number in chosen
+    ]
 
 
 def _turns(stripes: Stripes, config: HwConfig) -> float:

@@ -26,6 +26,7 @@ from zebra.schedule.stripes import (
     Stripes,
     parameters,
     placement,
+    runs_on,
     weight_tiles,
 )
 from zebra.schedule.tiling import MAX_EXTENT, MAX_ITERATIONS, MAX_STRIDE, IntArray
@@ -156,8 +157,12 @@ class Chain:
         """
         read = {number for stage in self.stages for number in stage.sources}
         buffers = [
-            replace(buffer, stored=not buffer.loaded and buffer.view.buffer in outside)
-            for buffer in self.buffers
+            replace(
+                buffer,
+                stored=not buffer.loaded and buffer.view.buffer in outside,
+                gap=_gap(number, buffer, self.stages, config),
+            )
+            for number, buffer in enumerate(self.buffers)
         ]
         if any(not b.stored and number not in read for number, b in enumerate(buffers)):
             return None
@@ -186,6 +191,27 @@ def plan_stripes(
     if not all(chain.add(layer) for layer in layers):
         return None
     return chain.plan(outside, count, config)
+
+
+def _gap(number: int, buffer: LineBuffer, stages: Sequence[Stage], config: HwConfig) -> int:
+    """Vectors behind each row with which most of a line buffer's users run on over row ends."""
+    rows, banks = config.rows, 2 * config.rows
+    uses = []
+    for stage in stages:
+        columns = stage.layer.out.dims[3]
+        if number in stage.sources:
+            steps = stage.window.stride
+            if isinstance(stage.layer, MoveLayer):
+                columns //= stage.layer.factor[1]
+            uses.append((steps[1], steps[0], columns))
+        if number == stage.target:
+            uses.append((stage.place.columns, stage.place.rows, columns))
+
+    def works(gap: int) -> int:
+        pitch = buffer.blocks * buffer.width + gap
+        return sum(runs_on(s, t * pitch, extent, banks, rows) for s, t, extent in uses)
+
+    return max(range(banks), key=lambda gap: (works(gap), -gap)) if rows > 1 else 0
 
 
 def _placed(

@@ -79,6 +79,8 @@ class LineBuffer:
     rows: int = 0
     base: int = 0
     """ACT address of slot 0."""
+    gap: int = 0
+    """Unused vectors behind each row, which keep rows out of each other's banks."""
 
     @property
     def blocks(self) -> int:
@@ -93,7 +95,7 @@ class LineBuffer:
     @property
     def pitch(self) -> int:
         """Vectors from row to row."""
-        return self.blocks * self.width
+        return self.blocks * self.width + self.gap
 
     @property
     def size(self) -> int:
@@ -241,6 +243,20 @@ def runs(rows: tuple[int, int], *buffers: tuple[LineBuffer, int, int]) -> Iterat
                 count = buffer.run(first + row * step, count, step)
         yield row, count
         row += count
+
+
+def runs_on(stride: int, jump: int, extent: int, banks: int, rows: int) -> bool:
+    """Whether groups of ``rows`` pixels may run on from one row of a tile to the next.
+
+    ``stride`` and ``jump`` are the vectors from pixel to pixel and from row to row,
+    ``extent`` the pixels of a row; the rule of docs/cycle_model.md, "Rows that run on".
+    """
+    slip = jump - extent * stride
+    return not any(
+        (m * stride + ends * slip) % banks == 0 and m * stride % banks
+        for ends in (1, 2)
+        for m in range(1 if ends == 1 else extent + 1, rows)
+    )
 
 
 def parameters(stage: Stage) -> int:
