@@ -65,8 +65,15 @@ def load_weights(
 ) -> int:
     """WGT address of the weights of ``channels`` (output blocks) and ``part``."""
     address, held = slots.get((base, channels, part))
-    if held:
-        return address
+    if not held:
+        fetch_weights(plan, emitter, base, address, channels, part)
+    return address
+
+
+def fetch_weights(
+    plan: ConvPlan, emitter: Emitter, base: int, address: int, channels: Span, part: Part
+) -> None:
+    """Load the weights of ``channels`` and ``part`` to WGT at ``address``."""
     kh, kw = plan.layer.window.kernel
     (row, rows), (column, columns) = part.kernel_rows, part.kernel_columns
     size = emitter.config.block**2
@@ -79,7 +86,6 @@ def load_weights(
         DmaLevel(channels[1], plan.in_blocks * kh * kw * size, part.blocks[1] * taps),
     )
     emitter.load_entries(Memory.WGT, base + offset * size, address, levels)
-    return address
 
 
 def source_tile(plan: ConvPlan, tile: Tile, part: Part) -> Tile:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from zebra.codegen.accum import IDENTITY, AccumPlan, accum_nest, plan_accum
 from zebra.codegen.constants import ConstantPool
-from zebra.codegen.conv import ConvPlan, Span, gemm_nest, load_weights, plan_conv
+from zebra.codegen.conv import ConvPlan, Span, fetch_weights, gemm_nest, load_weights, plan_conv
 from zebra.codegen.elementwise import ElementwisePlan, plan_elementwise
 from zebra.codegen.emitter import Emitter, Tile, merge_levels, steps
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
@@ -41,6 +42,7 @@ from zebra.schedule.stripes import (
     first_row,
     parameters,
     runs,
+    weight_tiles,
     window_rows,
 )
 from zebra.schedule.tiling import PixelTiling, WindowTiling
@@ -97,15 +99,16 @@ class StripeGenerator:
         entries = sum(parameters(stage) for stage in self.stages)
         par = self._base(Memory.PAR, entries, config.par_entries)
         self.weights: list[Slots] = []
-        self.pars: list[list[Slots]] = []
+        self.pars: list[list[int]] = []
+        self._wgt: list[int] = []
         for stage, constants in zip(self.stages, plan.stages, strict=True):
+            self._wgt.append(wgt)
             self.weights.append(emitter.oldest_first(Memory.WGT, wgt, stage.weights, stage.slots))
             wgt += stage.weights * stage.slots
-            slots = []
-            for size in _parameter_sizes(constants, stage.chunk):
-                slots.append(emitter.oldest_first(Memory.PAR, par, size, stage.chunks))
-                par += size * stage.chunks
-            self.pars.append(slots)
+            sizes = _parameter_sizes(constants, stage.out_blocks)
+            self.pars.append([par + sum(sizes[:number]) for number in range(len(sizes))])
+            par += sum(sizes)
+        self._here: set[Hashable] = set()
         self._tiles = 0
 
     def _base(self, memory: Memory, size: int, entries: int) -> int:
@@ -120,6 +123,9 @@ class StripeGenerator:
         """All images, one after the other."""
         for buffer in self.buffers:
             self._fill_sides(buffer)
+        first = self.stages[0]
+        if first.stays:
+            self._weights(0, 0, (0, self._chunk(first, 0)))
         for image in range(self.plan.images):
             for step in self.plan.stripes.steps:
                 for buffer in self.buffers:
@@ -196,14 +202,46 @@ class StripeGenerator:
         if isinstance(plan, ElementwisePlan):
             self._elementwise(number, plan, rows)
             return
-        for channels in steps(stage.out_blocks, stage.chunk):
+        for channels in steps(stage.out_blocks, self._chunk(stage, stripe)):
             acc, _ = self.accs.get(self._tiles)
             self._tiles += 1
             if isinstance(plan, ConvPlan):
                 self._multiply(number, plan, rows, channels, acc)
-                self._finish(number, plan.post, self.pars[number][0], rows, channels, acc)
+                self._finish(number, 0, plan.post, rows, channels, acc)
             else:
                 self._accumulate(number, plan, rows, channels, acc)
+
+    def _chunk(self, stage: Stage, stripe: int) -> int:
+        """Channel blocks at a time: one where the first stripe still waits for its weights."""
+        return 1 if stripe == 0 and stage.stays else stage.chunk
+
+    def _weights(self, number: int, place: int, channels: Span) -> int:
+        """WGT address of the weights of ``channels`` for one pass."""
+        stage, plan = self.stages[number], self.plan.stages[number]
+        assert isinstance(plan, ConvPlan)
+        base = plan.weights[place]
+        if not stage.stays:
+            return load_weights(
+                plan, self.weights[number], self.emitter, base, channels, plan.whole
+            )
+        size = weight_tiles(stage, self.buffers)
+        address = self._wgt[number] + (place * stage.out_blocks + channels[0]) * size
+        blocks = range(channels[0], channels[0] + channels[1])
+        missing = [block for block in blocks if (number, place, block) not in self._here]
+        if missing:
+            assert len(missing) == channels[1], "a chunk is loaded whole"
+            fetch_weights(plan, self.emitter, base, address, channels, plan.whole)
+            self._here.update((number, place, block) for block in missing)
+        return address
+
+    def _parameters(self, number: int, place: int, post: PostPlan, block: int) -> int:
+        """PAR address of a pass's parameters for channel blocks from ``block`` on."""
+        address = self.pars[number][place]
+        if (number, place) not in self._here:
+            self._here.add((number, place))
+            whole = (0, self.stages[number].out_blocks)
+            load_parameters(self.emitter, post, Slots([address]), whole, *whole)
+        return address + block * post.vectors * post.per_channel
 
     def _is_first(self, number: int) -> bool:
         """Whether no stage that is emitted before writes the same value."""
@@ -222,10 +260,8 @@ class StripeGenerator:
         source = self.buffers[stage.sources[0]]
         width = stage.layer.out.dims[3]
         kh, kw = stage.window.kernel
-        for place, base in enumerate(plan.weights):
-            weights = load_weights(
-                plan, self.weights[number], self.emitter, base, channels, plan.whole
-            )
+        for place in range(len(plan.weights)):
+            weights = self._weights(number, place, channels)
             for piece in window_rows(stage, source, rows):
                 (row, count), (tap, taps) = piece.rows, piece.taps
                 start = first_row(stage, row) + tap * stage.window.dilation[0]
@@ -258,8 +294,7 @@ class StripeGenerator:
         source = self.buffers[stage.sources[0]]
         width = layer.out.dims[3]
         kh, kw = stage.window.kernel
-        *slots, taps_slots = self.pars[number]
-        par = 0 if plan.taps is None else self._load_taps(plan, taps_slots, channels)
+        par = 0 if plan.taps is None else self._load_taps(number, plan, channels[0])
         for piece in window_rows(stage, source, rows):
             (row, count), (tap, taps) = piece.rows, piece.taps
             start = first_row(stage, row) + tap * stage.window.dilation[0]
@@ -281,8 +316,8 @@ class StripeGenerator:
                     ),
                 )
             )
-        for post, own in zip(plan.passes[:-1], slots):
-            par = load_parameters(self.emitter, post, own, channels, *channels)
+        for place, post in enumerate(plan.passes[:-1]):
+            par = self._parameters(number, place, post, channels[0])
             levels = (
                 PostLevel(rows[1] * width, 1, 1),
                 PostLevel(
@@ -294,38 +329,40 @@ class StripeGenerator:
                 ),
             )
             issue_post(self.emitter, post, par, (Memory.ACC, acc), (Memory.ACC, acc), levels)
-        self._finish(number, plan.passes[-1], slots[-1], rows, channels, acc)
+        self._finish(number, len(plan.passes) - 1, plan.passes[-1], rows, channels, acc)
 
-    def _load_taps(self, plan: AccumPlan, slots: Slots, channels: Span) -> int:
-        address, held = slots.get(channels)
-        if not held:
+    def _load_taps(self, number: int, plan: AccumPlan, block: int) -> int:
+        """PAR address of the depthwise taps of channel blocks from ``block`` on."""
+        address = self.pars[number][-1]
+        kernel = plan.layer.window.kernel
+        taps = kernel[0] * kernel[1]
+        if (number, "taps") not in self._here:
+            self._here.add((number, "taps"))
             assert plan.taps is not None
-            kh, kw = plan.layer.window.kernel
             size = self.emitter.config.block * (1 if plan.widen else 4)
-            level = DmaLevel(channels[1] * kh * kw, size, 1)
-            start = plan.taps + channels[0] * kh * kw * size
-            self.emitter.load_entries(Memory.PAR, start, address, (level,), plan.widen)
-        return address
+            level = DmaLevel(self.stages[number].out_blocks * taps, size, 1)
+            self.emitter.load_entries(Memory.PAR, plan.taps, address, (level,), plan.widen)
+        return address + block * taps
 
     def _finish(
         self,
         number: int,
+        place: int,
         post: PostPlan,
-        slots: Slots,
         rows: Span,
         channels: Span,
         acc: int,
     ) -> None:
         """Requantize accumulators [blocks][rows][columns] into the target."""
         stage = self.stages[number]
-        target, place = self.buffers[stage.target], stage.place
+        target, where = self.buffers[stage.target], stage.place
         width = stage.layer.out.dims[3]
-        par = load_parameters(self.emitter, post, slots, channels, *channels)
-        for row, count in runs(rows, (target, place.row, place.rows)):
-            start = target.address(place.row + row * place.rows, place.column)
+        par = self._parameters(number, place, post, channels[0])
+        for row, count in runs(rows, (target, where.row, where.rows)):
+            start = target.address(where.row + row * where.rows, where.column)
             levels = (
-                PostLevel(width, place.columns, 1),
-                PostLevel(count, place.rows * target.pitch, width),
+                PostLevel(width, where.columns, 1),
+                PostLevel(count, where.rows * target.pitch, width),
                 PostLevel(
                     channels[1],
                     target.width,
@@ -342,8 +379,7 @@ class StripeGenerator:
         stage, post = self.stages[number], plan.post
         target, place = self.buffers[stage.target], stage.place
         sources = [self.buffers[source] for source in stage.sources]
-        whole = (0, stage.out_blocks)
-        par = load_parameters(self.emitter, post, self.pars[number][0], whole, *whole)
+        par = self._parameters(number, 0, post, 0)
         cuts = [(source, 0, 1) for source in sources]
         for row, count in runs(rows, (target, place.row, place.rows), *cuts):
             at = [source.address(0 if source.repeats else row) for source in sources]
@@ -372,8 +408,7 @@ class StripeGenerator:
         assert isinstance(layer, MoveLayer)
         source, target = self.buffers[stage.sources[0]], self.buffers[stage.target]
         (high, wide), place = layer.factor, stage.place
-        whole = (0, stage.out_blocks)
-        par = load_parameters(self.emitter, post, self.pars[number][0], whole, *whole)
+        par = self._parameters(number, 0, post, 0)
         for phase in range(high):
             first = -(-(rows[0] - phase) // high)
             stop = -(-(rows[0] + rows[1] - phase) // high)
@@ -400,15 +435,15 @@ def _strides(sources: list[LineBuffer], axis: int) -> tuple[int, int]:
     return strides[0], strides[1] if len(strides) > 1 else 0
 
 
-def _parameter_sizes(plan: StagePlan, chunk: int) -> list[int]:
-    """PAR vectors of one chunk: each pass, and the taps last."""
+def _parameter_sizes(plan: StagePlan, blocks: int) -> list[int]:
+    """PAR vectors of all channel blocks: each pass, and the taps last."""
     if isinstance(plan, PostPlan):
-        return [plan.entries(chunk)]
+        return [plan.entries(blocks)]
     if isinstance(plan, AccumPlan):
         kernel = plan.layer.window.kernel
-        taps = 0 if plan.taps is None else chunk * kernel[0] * kernel[1]
-        return [*(post.entries(chunk) for post in plan.passes), taps]
-    return [plan.post.entries(chunk)]
+        taps = 0 if plan.taps is None else blocks * kernel[0] * kernel[1]
+        return [*(post.entries(blocks) for post in plan.passes), taps]
+    return [plan.post.entries(blocks)]
 
 
 def emit_chain(plan: ChainPlan, emitter: Emitter) -> None:

@@ -22,7 +22,7 @@ from zebra.schedule.workloads import gemm_workload, operator_cycles
 
 SAMPLES = 3
 """Stripes of one size that are looked at, or a few more; the others are like them."""
-MUTUAL = 0.15
+MUTUAL = 0.25
 """What GEMM and VEC cost each other where they are equally busy, as a share."""
 
 

@@ -54,6 +54,10 @@ class Layer:
     """Multiply-accumulates of the network's own operators that fall to this layer."""
     vec_macs: int = field(default=0, kw_only=True)
     """Those of ``macs`` that VEC does."""
+    whole: View | None = field(default=None, kw_only=True)
+    """The value of which ``out`` is a part, where several layers write one."""
+    source: View | None = field(default=None, kw_only=True)
+    """The value of which the first input is a part, where several layers read one in parts."""
 
     @property
     def written(self) -> tuple[View, ...]:
@@ -66,8 +70,7 @@ class GemmLayer(Layer):
     """Convolution on the array.
 
     ``weight`` int16 [K, C / groups, KH, KW]; a value outside int8 takes a second
-    pass (the sum of two int8 weights). ``whole`` is the value that ``out`` is a part
-    of, where several layers write one (a transposed convolution).
+    pass (the sum of two int8 weights).
     """
 
     window: Window
@@ -75,7 +78,6 @@ class GemmLayer(Layer):
     scale: Scale
     finish: Finish
     groups: int = 1
-    whole: View | None = None
     passes: int = field(init=False)
     """GEMM passes: one, or two where a weight is outside int8."""
 

@@ -62,7 +62,8 @@ class Chain:
         if window is None or max(layer.out.dims[3], *window.kernel) > MAX_EXTENT:
             return False
         known = len(self.buffers)
-        found = [self._source(view, window) for view in layer.inputs]
+        wholes = (layer.source, *[None] * len(layer.inputs))
+        found = [self._source(view, whole, window) for view, whole in zip(layer.inputs, wholes)]
         if any(one is None for one in found):
             return False
         sources = [one for one in found if one is not None]
@@ -74,13 +75,10 @@ class Chain:
             return False
         delay = max((self._ready(number) for number, _ in sources), default=0)
         place = sources[0][1]
-        if place != Place() and (window.kernel != (1, 1) or window.pad != (0, 0)):
-            return False
-        window = replace(
-            window,
-            stride=(window.stride[0] * place.rows, window.stride[1] * place.columns),
-            pad=(window.pad[0] - place.row, window.pad[1] - place.column),
-        )
+        if place != Place():
+            if window.pad != (0, 0):
+                return False
+            window = _through(window, place)
         numbers = tuple(number for number, _ in sources)
         if not self._widen(numbers[0], layer, window):
             return False
@@ -88,8 +86,11 @@ class Chain:
         self.stages.append(Stage(layer, window, numbers, target, where, delay))
         return True
 
-    def _source(self, view: View, window: Window) -> tuple[int, Place] | None:
-        """The line buffer that holds ``view``, and where; a new one if it comes from DRAM."""
+    def _source(self, view: View, whole: View | None, window: Window) -> tuple[int, Place] | None:
+        """The line buffer that holds ``view``, and where; a new one if it comes from DRAM.
+
+        The new one is for all of ``whole`` if that is given.
+        """
         for number, buffer in enumerate(self.buffers):
             if view == buffer.view:
                 return number, Place()
@@ -105,8 +106,10 @@ class Chain:
             return None
         if rows == 0:
             view = replace(view, dims=(*view.dims[:2], 1, 1))
-        self.buffers.append(LineBuffer(view, loaded=True, stored=False))
-        return len(self.buffers) - 1, Place()
+        place = None if whole is None else placement(view, whole)
+        known = view if whole is None or place is None else whole
+        self.buffers.append(LineBuffer(known, loaded=True, stored=False))
+        return len(self.buffers) - 1, place or Place()
 
     def _ready(self, number: int) -> int:
         """The first step after the one in which a line buffer's first stripe is made."""
@@ -138,9 +141,7 @@ class Chain:
         return True
 
     def _target(self, layer: Layer) -> tuple[int, Place]:
-        whole = layer.out
-        if isinstance(layer, GemmLayer) and layer.whole is not None:
-            whole = layer.whole
+        whole = layer.whole or layer.out
         place = placement(layer.out, whole)
         assert place is not None, f"{layer.name} writes outside of its value"
         for number, buffer in enumerate(self.buffers):
@@ -169,11 +170,21 @@ class Chain:
         return _placed(list(self.stages), buffers, count, config)
 
 
+def _through(window: Window, place: Place) -> Window:
+    """A window without padding on a part of a value, as one on the whole."""
+    return replace(
+        window,
+        stride=(window.stride[0] * place.rows, window.stride[1] * place.columns),
+        dilation=(window.dilation[0] * place.rows, window.dilation[1] * place.columns),
+        pad=(-place.row, -place.column),
+    )
+
+
 def unfinished(layers: Sequence[Layer]) -> bool:
     """Whether some value that these layers write in parts still lacks parts."""
     missing: Counter[View] = Counter()
     for layer in layers:
-        if isinstance(layer, GemmLayer) and layer.whole is not None:
+        if layer.whole is not None:
             if layer.whole not in missing:
                 missing[layer.whole] = layer.whole.dims[2] * layer.whole.dims[3]
             missing[layer.whole] -= layer.out.dims[2] * layer.out.dims[3]
@@ -341,11 +352,10 @@ def _weights(
     placed = list(stages)
     for number in sorted(sizes, key=lambda n: -sizes[n] * stages[n].out_blocks):
         stage, size = stages[number], sizes[number]
-        pieces = stage.chunks * stage.passes
-        if pieces * stage.chunk * size <= left + 2 * size:
-            left += 2 * size - pieces * stage.chunk * size
-            tiles = stage.chunk * size
-            placed[number] = replace(stage, weights=tiles, slots=pieces, stays=True)
+        whole = stage.out_blocks * size
+        if stage.passes * whole <= left + 2 * size:
+            left += 2 * size - stage.passes * whole
+            placed[number] = replace(stage, weights=whole, slots=stage.passes, stays=True)
         else:
             placed[number] = replace(stage, weights=size, slots=2)
     streamed = [number for number in sizes if not placed[number].stays]

@@ -194,7 +194,17 @@ def _pool_part(
     window = Window((row[3], column[3]), (row[4], column[4]))
     name = f"{node.name}.{row[0]}.{column[0]}"
     if node.kind is g.PoolKind.MAX:
-        return AccumLayer(name, node.origin, (source,), target, AccumOp.MAX, window, node.finish)
+        return AccumLayer(
+            name,
+            node.origin,
+            (source,),
+            target,
+            AccumOp.MAX,
+            window,
+            node.finish,
+            whole=out,
+            source=x,
+        )
     area = row[3] * column[3]
     limit = area * (abs(node.zero_point) - INT8_MIN)
     m, s = divider(node.count or area, node.gain, limit)
@@ -211,6 +221,8 @@ def _pool_part(
         node.finish,
         divide=divide,
         scale=node.scale,
+        whole=out,
+        source=x,
     )
 
 

@@ -261,7 +261,7 @@ def runs_on(stride: int, jump: int, extent: int, banks: int, rows: int) -> bool:
 
 def parameters(stage: Stage) -> int:
     """PAR vectors of a stage, all of which stay."""
-    layer, blocks = stage.layer, stage.chunks * stage.chunk
+    layer, blocks = stage.layer, stage.out_blocks
     if isinstance(layer, AccumLayer):
         passes = 2 if layer.divide is not None and layer.scale is not None else 1
         taps = layer.window.kernel[0] * layer.window.kernel[1] if layer.taps is not None else 0
