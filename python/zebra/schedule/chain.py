@@ -30,7 +30,19 @@ def chain(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) -
     ``outputs`` are buffers that the region's caller reads. The cheapest division of
     the list is found by dynamic programming over its prefixes.
     """
-    users = _users(layers, outputs)
+    return _chosen(_best(layers, _users(layers, outputs), config))
+
+
+def price(layers: Sequence[Layer], outputs: Collection[str], first: int, config: HwConfig) -> float:
+    """What the ``first`` layers of a region would be chosen at, in cycles (Estimate.price)."""
+    choice = _best(layers[:first], _users(layers, outputs), config)[-1]
+    return 0.0 if choice is None else choice.price
+
+
+def _best(
+    layers: Sequence[Layer], users: dict[str, set[int]], config: HwConfig
+) -> list[_Choice | None]:
+    """For each number of layers the best way to run that many."""
     best: list[_Choice | None] = [None] * (len(layers) + 1)
 
     def offer(start: int, stop: int, layer: Layer, estimate: Estimate) -> None:
@@ -44,7 +56,7 @@ def chain(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) -
         offer(start, start + 1, layer, layer_estimate(layer, config))
         for stop, chained, estimate in _chains(layers, start, users, config):
             offer(start, stop, chained, estimate)
-    return _chosen(best)
+    return best
 
 
 def _chosen(best: Sequence[_Choice | None]) -> list[Layer]:

@@ -35,7 +35,7 @@ from zebra.schedule.tiling import (
 TILE_OVERHEAD = 16
 """Cycles charged per tile and engine: fetch, tokens, pipeline fill."""
 
-TRAFFIC = 0.05
+TRAFFIC = 0.03
 """What a cycle of DRAM traffic counts that nothing waits for: energy, and others' bandwidth."""
 
 FloatArray = npt.NDArray[np.float64]

@@ -73,33 +73,52 @@ def _within(positions: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.bool_
     return (positions >= 0) & (positions < size)
 
 
-def fold_inputs(graph: g.Graph, config: HwConfig) -> tuple[g.Graph, tuple[Fold, ...]]:
+Folded = tuple[g.Graph, tuple[Fold, ...]]
+"""A graph on folded inputs, and the fold of each of its inputs in calling order."""
+
+
+def fold_inputs(graph: g.Graph, config: HwConfig) -> Folded:
     """``graph`` on folded inputs, and the fold of each of its inputs in calling order.
 
     The new graph computes from the folded inputs what ``graph`` computes from its
     own, bit for bit. Its input ports have the folded shapes, layout "NCHW". An
     input is folded if a convolution alone reads it, if that leaves at least half
-    of the lanes empty, and if the estimated cost falls.
+    of the lanes empty, and if the estimated cost of that convolution falls.
     """
-    folds = {port.value: NO_FOLD for port in graph.inputs}
+    return next(fold_alternatives(graph, config))
+
+
+def fold_alternatives(graph: g.Graph, config: HwConfig) -> Iterator[Folded]:
+    """What ``fold_inputs`` gives, then the same with one input folded in another way."""
+    options = [_options(graph, port.value, config) for port in graph.inputs]
+    yield _with_folds(graph, [each[0] for each in options])
+    for number, each in enumerate(options):
+        for other in each[1:]:
+            yield _with_folds(
+                graph, [other if n == number else own[0] for n, own in enumerate(options)]
+            )
+
+
+def _options(graph: g.Graph, name: str, config: HwConfig) -> list[tuple[Fold, g.Conv2d | None]]:
+    """The folds of one input with the convolution on it, the cheapest first."""
+    conv, image = _only_reader(graph, name), graph.node(name)
+    if conv is None or conv.groups != 1 or 2 * image.shape[1] >= config.block:
+        return [(NO_FOLD, None)]
+    found = [(NO_FOLD, conv), *choices(image, conv)]
+    found.sort(key=lambda choice: _cost(choice[0].folded(image.shape), choice[1], config))
+    return [*found]
+
+
+def _with_folds(graph: g.Graph, chosen: list[tuple[Fold, g.Conv2d | None]]) -> Folded:
     changed: dict[str, g.Node] = {}
-    for name in folds:
-        conv = _only_reader(graph, name)
-        image = graph.node(name)
-        if conv is None or conv.groups != 1 or 2 * image.shape[1] >= config.block:
-            continue
-        fold, folded = min(
-            [(NO_FOLD, conv), *choices(image, conv)],
-            key=lambda choice: _cost(choice[0].folded(image.shape), choice[1], config),
-        )
-        if folded is conv:
-            continue
-        folds[name] = fold
-        changed[name] = replace(image, shape=fold.folded(image.shape))
-        changed[conv.name] = folded
+    for port, (fold, conv) in zip(graph.inputs, chosen, strict=True):
+        if conv is not None and fold is not NO_FOLD:
+            image = graph.node(port.value)
+            changed[port.value] = replace(image, shape=fold.folded(image.shape))
+            changed[conv.name] = conv
     nodes = tuple(changed.get(node.name, node) for node in graph.nodes)
     ports = tuple(_port(port, changed.get(port.value)) for port in graph.inputs)
-    return replace(graph, nodes=nodes, inputs=ports), tuple(folds.values())
+    return replace(graph, nodes=nodes, inputs=ports), tuple(fold for fold, _ in chosen)
 
 
 def _port(port: g.Port, folded: g.Node | None) -> g.Port:

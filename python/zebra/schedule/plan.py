@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
-from zebra.schedule.chain import chain
-from zebra.schedule.fold import Fold, fold_inputs
+from zebra.schedule.chain import chain, price
+from zebra.schedule.fold import Fold, Folded, fold_alternatives
 from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import AccumLayer, Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
@@ -38,13 +38,52 @@ class Schedule:
     folds: tuple[Fold, ...]
 
 
+FIRST = 6
+"""Layers by which the folds of an input are compared."""
+
+
 def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     """Schedule ``graph`` for ``config``, layer by layer in the graph's order."""
-    folded, folds = fold_inputs(graph, config)
-    placement = place(folded, config.block)
+    found = [_lowered(graph, each, config) for each in fold_alternatives(graph, config)]
+    chosen = found[0]
+    if len(found) > 1:
+        chosen = min(found, key=lambda low: price(low.layers, low.exposed, FIRST, config))
+    layers = chain(chosen.layers, chosen.exposed, config)
+    lifetimes = _lifetimes(layers, chosen.inputs, chosen.outputs, chosen.placement)
+    return Schedule(
+        graph,
+        tuple(layers),
+        lifetimes,
+        chosen.inputs,
+        tuple(chosen.outputs),
+        chosen.placement.constants,
+        chosen.folds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lowered:
+    """A graph as joined layers on placed values."""
+
+    layers: list[Layer]
+    inputs: tuple[View, ...]
+    outputs: list[View]
+    placement: Placement
+    folds: tuple[Fold, ...]
+
+    @property
+    def exposed(self) -> set[str]:
+        """Buffers that the region's caller reads."""
+        return {view.buffer for view in self.outputs}
+
+
+def _lowered(graph: g.Graph, folded: Folded, config: HwConfig) -> _Lowered:
+    """The layers of ``graph`` on folded inputs."""
+    on_folds, folds = folded
+    placement = place(on_folds, config.block)
     layers = [
         _counted(layer, own)
-        for node, own in zip(folded.nodes, graph.nodes, strict=True)
+        for node, own in zip(on_folds.nodes, graph.nodes, strict=True)
         for layer in select(node, placement.views)
     ]
     inputs = tuple(placement.views[port.value] for port in graph.inputs)
@@ -56,12 +95,8 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
                 MoveLayer(f"{port.value}.out", "output", (placement.views[port.value],), view)
             )
         outputs.append(view)
-    exposed = {view.buffer for view in outputs}
-    layers = chain(fuse(layers, exposed, config), exposed, config)
-    lifetimes = _lifetimes(layers, inputs, outputs, placement)
-    return Schedule(
-        graph, tuple(layers), lifetimes, inputs, tuple(outputs), placement.constants, folds
-    )
+    layers = fuse(layers, {view.buffer for view in outputs}, config)
+    return _Lowered(layers, inputs, outputs, placement, folds)
 
 
 def _counted(layer: Layer, own: g.Node) -> Layer:
