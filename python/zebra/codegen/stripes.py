@@ -93,7 +93,6 @@ class StripeGenerator:
         self.stages = stripes.stages
         shift = self._base(Memory.ACT, stripes.act, config.act_entries)
         self.buffers = [replace(b, base=b.base + shift) for b in stripes.buffers]
-        self.accs = emitter.oldest_first(Memory.ACC, 0, stripes.accs, stripes.acc_slots)
         tiles = sum(stage.weights * stage.slots for stage in self.stages)
         wgt = self._base(Memory.WGT, tiles, config.wgt_entries)
         entries = sum(parameters(stage) for stage in self.stages)
@@ -109,7 +108,7 @@ class StripeGenerator:
             self.pars.append([par + sum(sizes[:number]) for number in range(len(sizes))])
             par += sum(sizes)
         self._here: set[Hashable] = set()
-        self._tiles = 0
+        self._acc = 0
 
     def _base(self, memory: Memory, size: int, entries: int) -> int:
         """The end of a memory that was left alone for longer."""
@@ -203,13 +202,19 @@ class StripeGenerator:
             self._elementwise(number, plan, rows)
             return
         for channels in steps(stage.out_blocks, self._chunk(stage, stripe)):
-            acc, _ = self.accs.get(self._tiles)
-            self._tiles += 1
-            if isinstance(plan, ConvPlan):
-                self._multiply(number, plan, rows, channels, acc)
-                self._finish(number, 0, plan.post, rows, channels, acc)
-            else:
-                self._accumulate(number, plan, rows, channels, acc)
+            for start, count in steps(rows[1], stage.high):
+                self._sum(number, plan, (rows[0] + start, count), channels)
+
+    def _sum(self, number: int, plan: ConvPlan | AccumPlan, rows: Span, channels: Span) -> None:
+        """One tile of a stage that works in ACC, behind the tile before it and around."""
+        size = channels[1] * rows[1] * self.stages[number].layer.out.dims[3]
+        acc = self._acc if self._acc + size <= self.emitter.config.acc_entries else 0
+        self._acc = acc + size
+        if isinstance(plan, ConvPlan):
+            self._multiply(number, plan, rows, channels, acc)
+            self._finish(number, 0, plan.post, rows, channels, acc)
+        else:
+            self._accumulate(number, plan, rows, channels, acc)
 
     def _chunk(self, stage: Stage, stripe: int) -> int:
         """Channel blocks at a time: one where the first stripe still waits for its weights."""

@@ -97,7 +97,7 @@ def _samples(stage: Stage) -> list[tuple[float, int]]:
 def _turns(stripes: Stripes, config: HwConfig) -> float:
     """What is not hidden: the last chunk's requantization of every stage, once."""
     return sum(
-        stage.chunk * stage.rows(0)[1] * stage.layer.out.dims[3] / config.rows
+        stage.chunk * min(stage.high, stage.rows(0)[1]) * stage.layer.out.dims[3] / config.rows
         for stage in stripes.stages
     )
 
@@ -116,7 +116,11 @@ def _stage_cycles(
     words = 2.0 + len(written) * stage.chunks
     if not isinstance(stage.layer, GemmLayer | AccumLayer):
         return 0, stage.out_blocks * posts * vec_cycles(stage.layer) + TILE_OVERHEAD, words
-    cuts = [(piece.rows[1], piece.taps[1]) for piece in window_rows(stage, source, rows)]
+    cuts = [
+        (piece.rows[1], piece.taps[1])
+        for start in range(rows[0], rows[0] + rows[1], stage.high)
+        for piece in window_rows(stage, source, (start, min(stage.high, sum(rows) - start)))
+    ]
     kw = stage.window.kernel[1]
     sums = sum(_groups(size, width, config.rows) * taps * kw for size, taps in cuts)
     overhead = stage.chunks * len(cuts) * TILE_OVERHEAD

@@ -313,31 +313,31 @@ def _capacity(number: int, stages: list[Stage], buffers: list[LineBuffer]) -> in
 
 
 def _divided(stages: list[Stage], buffers: list[LineBuffer], config: HwConfig) -> Stripes | None:
-    """Channel chunks that fit ACC, and slots of weights and parameters; None if they do not."""
-    accs = slots = 0
+    """Tiles that fit ACC twice, and slots of weights and parameters; None if they do not."""
     for number, stage in enumerate(stages):
-        most = max(stop - start for start, stop in pairwise(stage.starts))
-        pixels = most * stage.layer.out.dims[3]
-        chunk = stage.out_blocks
+        sizes = [stop - start for start, stop in pairwise(stage.starts)]
+        if max(sizes) > MAX_EXTENT:
+            return None
+        high, chunk, width = max(sizes), stage.out_blocks, stage.layer.out.dims[3]
         if isinstance(stage.layer, GemmLayer | AccumLayer):
             depth = stage.window.kernel[0] * stage.window.kernel[1]
             if isinstance(stage.layer, GemmLayer):
                 depth *= buffers[stage.sources[0]].blocks
             limit = min(config.acc_entries // 2, MAX_ITERATIONS // depth)
-            chunk = min(chunk, limit // max(pixels, 1))
-            if chunk < 1:
+            # Most stripes are alike; the first, which fills the line buffers, may be larger.
+            usual = Counter(size for size in sizes if size).most_common(1)
+            high = min(usual[0][0], limit // width) if usual else 1
+            if high < 1:
                 return None
+            chunk = min(chunk, limit // (high * width))
             chunk = -(-stage.out_blocks // -(-stage.out_blocks // chunk))
-            accs = max(accs, chunk * pixels)
-        if not all(size <= MAX_EXTENT for size in (most, chunk)):
+        if chunk > MAX_EXTENT:
             return None
-        stages[number] = replace(stage, chunk=chunk)
-    if accs:
-        slots = min(4, config.acc_entries // accs)
+        stages[number] = replace(stage, chunk=chunk, high=high)
     placed = _weights(stages, buffers, config)
     if placed is None or sum(parameters(stage) for stage in placed) > config.par_entries:
         return None
-    return Stripes(tuple(placed), tuple(buffers), accs, slots)
+    return Stripes(tuple(placed), tuple(buffers))
 
 
 def _weights(

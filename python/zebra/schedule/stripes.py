@@ -135,6 +135,8 @@ class Stage:
     """The first row of each stripe, and the end of the last."""
     chunk: int = 0
     """Output channel blocks at a time."""
+    high: int = 0
+    """Rows at a time."""
     weights: int = 0
     """WGT tiles of one slot."""
     slots: int = 0
@@ -170,9 +172,6 @@ class Stripes:
 
     stages: tuple[Stage, ...]
     buffers: tuple[LineBuffer, ...]
-    accs: int
-    """ACC vectors of one slot; 0 if no stage sums."""
-    acc_slots: int
 
     @property
     def count(self) -> int:
