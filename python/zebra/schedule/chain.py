@@ -9,8 +9,10 @@ from zebra.hw import HwConfig
 from zebra.schedule.cost import Estimate
 from zebra.schedule.estimate import chain_estimate, layer_estimate
 from zebra.schedule.layers import ChainLayer, FusedLayer, Layer
-from zebra.schedule.pipeline import Chain, unfinished
+from zebra.schedule.pipeline import Chain, narrowed, unfinished
 
+PARTS = (2, 4, 5, 7, 8, 10, 16, 20)
+"""Parts of a row that are tried where whole rows do not fit."""
 LONGEST = 12
 """Layers, as they are after joining, of the longest chain tried."""
 
@@ -103,10 +105,29 @@ def _chains(
         inside = set(range(start, stop))
         outside = frozenset(name for name, numbers in users.items() if not numbers <= inside)
         found = _count(whole, outside, config)
+        used: Sequence[Layer] | None = members
         if found is None:
+            used, found = _in_parts(members, outside, config)
+        if found is None or used is None:
             return
         count, estimate = found
-        yield stop, _chained(members, outside, count), estimate
+        yield stop, _chained(used, outside, count), estimate
+
+
+def _in_parts(
+    members: Sequence[Layer], outside: frozenset[str], config: HwConfig
+) -> tuple[Sequence[Layer] | None, tuple[int, Estimate] | None]:
+    """Layers whose whole rows do not fit, on parts of rows if they work pixel by pixel."""
+    for number in PARTS:
+        narrow = narrowed(members, number)
+        if narrow is None:
+            continue
+        whole = Chain()
+        if all(whole.add(layer) for layer in narrow):
+            found = _count(whole, outside, config)
+            if found is not None:
+                return narrow, found
+    return None, None
 
 
 def _count(whole: Chain, outside: frozenset[str], config: HwConfig) -> tuple[int, Estimate] | None:

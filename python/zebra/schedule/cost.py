@@ -35,6 +35,8 @@ from zebra.schedule.tiling import (
 TILE_OVERHEAD = 16
 """Cycles charged per tile and engine: fetch, tokens, pipeline fill."""
 
+SUM_LATENCY = 4
+"""Cycles until a sum in ACC can be added to again; docs/cycle_model.md has the exact rule."""
 TRAFFIC = 0.03
 """What a cycle of DRAM traffic counts that nothing waits for: energy, and others' bandwidth."""
 
@@ -315,7 +317,7 @@ def best_window_tiling(
     """The largest tile that fits twice, or once where that is impossible."""
     for slots in (2, 1):
         tilings = window_tilings(blocks, out_size, window, parameters, config, slots, weighted)
-        best = max(tilings, key=_window_work, default=None)
+        best = max(tilings, key=lambda tiling: _window_work(tiling, config), default=None)
         if best is not None:
             return best
     raise UnsupportedError(
@@ -323,10 +325,12 @@ def best_window_tiling(
     )
 
 
-def _window_work(tiling: WindowTiling) -> tuple[int, int, int]:
+def _window_work(tiling: WindowTiling, config: HwConfig) -> tuple[int, int, int, int]:
+    """How good a tile is: sums that run side by side or one under the other, then its size."""
     taps = tiling.kernel[0] * tiling.kernel[1]
     pixels = tiling.pixels[0] * tiling.pixels[1]
-    return taps, tiling.blocks * pixels, tiling.pixels[1]
+    apart = min(tiling.blocks * pixels, config.rows + SUM_LATENCY)
+    return apart, taps, tiling.blocks * pixels, tiling.pixels[1]
 
 
 def best_pixel_tiling(

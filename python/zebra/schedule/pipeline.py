@@ -180,6 +180,36 @@ def _through(window: Window, place: Place) -> Window:
     )
 
 
+def narrowed(layers: Sequence[Layer], parts: int) -> list[Layer] | None:
+    """Pixel by pixel layers on images of ``parts`` times the rows and less wide ones.
+
+    Line buffers hold whole rows; where nothing looks at neighbours, any part of a row
+    can be one. None if a layer does look, or does not divide so.
+    """
+    found: list[Layer] = []
+    for layer in layers:
+        views = [_narrow(view, layer.out, parts) for view in (*layer.inputs, layer.out)]
+        point = isinstance(layer, BinaryLayer | TableLayer) or (
+            isinstance(layer, GemmLayer)
+            and layer.window.kernel == layer.window.stride == (1, 1)
+            and layer.window.pad == (0, 0)
+        )
+        kept = [view for view in views if view is not None]
+        if not point or layer.whole is not None or len(kept) < len(views):
+            return None
+        found.append(replace(layer, inputs=tuple(kept[:-1]), out=kept[-1]))
+    return found
+
+
+def _narrow(view: View, out: View, parts: int) -> View | None:
+    n, c, rows, columns = view.dims
+    row, column = view.strides[2:]
+    if view.dims[2:] != out.dims[2:] or columns % parts or row != columns * column:
+        return None
+    strides = (*view.strides[:2], column * columns // parts, column)
+    return replace(view, dims=(n, c, rows * parts, columns // parts), strides=strides)
+
+
 def unfinished(layers: Sequence[Layer]) -> bool:
     """Whether some value that these layers write in parts still lacks parts."""
     missing: Counter[View] = Counter()
