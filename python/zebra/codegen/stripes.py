@@ -230,14 +230,15 @@ class StripeGenerator:
                 plan, self.weights[number], self.emitter, base, channels, plan.whole
             )
         size = weight_tiles(stage, self.buffers)
-        address = self._wgt[number] + (place * stage.out_blocks + channels[0]) * size
+        start = self._wgt[number] + place * stage.out_blocks * size
         blocks = range(channels[0], channels[0] + channels[1])
         missing = [block for block in blocks if (number, place, block) not in self._here]
         if missing:
-            assert len(missing) == channels[1], "a chunk is loaded whole"
-            fetch_weights(plan, self.emitter, base, address, channels, plan.whole)
+            # Blocks come in ascending order, so what is missing is one run.
+            span = (missing[0], len(missing))
+            fetch_weights(plan, self.emitter, base, start + missing[0] * size, span, plan.whole)
             self._here.update((number, place, block) for block in missing)
-        return address
+        return start + channels[0] * size
 
     def _parameters(self, number: int, place: int, post: PostPlan, block: int) -> int:
         """PAR address of a pass's parameters for channel blocks from ``block`` on."""

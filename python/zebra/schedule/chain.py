@@ -32,12 +32,12 @@ def chain(layers: Sequence[Layer], outputs: Collection[str], config: HwConfig) -
     ``outputs`` are buffers that the region's caller reads. The cheapest division of
     the list is found by dynamic programming over its prefixes.
     """
-    return _chosen(_best(layers, _users(layers, outputs), config))
+    return _chosen(_best(layers, users_of(layers, outputs), config))
 
 
 def price(layers: Sequence[Layer], outputs: Collection[str], first: int, config: HwConfig) -> float:
     """What the ``first`` layers of a region would be chosen at, in cycles (Estimate.price)."""
-    choice = _best(layers[:first], _users(layers, outputs), config)[-1]
+    choice = _best(layers[:first], users_of(layers, outputs), config)[-1]
     return 0.0 if choice is None else choice.price
 
 
@@ -80,7 +80,7 @@ def parts(layer: Layer) -> tuple[Layer, ...]:
     return tuple(member for member in members if member is not None)
 
 
-def _users(layers: Sequence[Layer], outputs: Collection[str]) -> dict[str, set[int]]:
+def users_of(layers: Sequence[Layer], outputs: Collection[str]) -> dict[str, set[int]]:
     """Numbers of the layers that read or write each buffer; -1 for the region's caller."""
     users: dict[str, set[int]] = {name: {-1} for name in outputs}
     for number, layer in enumerate(layers):
@@ -90,10 +90,20 @@ def _users(layers: Sequence[Layer], outputs: Collection[str]) -> dict[str, set[i
     return users
 
 
-def _chains(
-    layers: Sequence[Layer], start: int, users: dict[str, set[int]], config: HwConfig
-) -> Iterator[tuple[int, ChainLayer, Estimate]]:
-    """Chains that begin with layer ``start``, while they fit: (end, chain, what it takes)."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Layers that could be one chain."""
+
+    stop: int
+    """Behind the last of them."""
+    members: tuple[Layer, ...]
+    chain: Chain
+    outside: frozenset[str]
+    """Buffers that others use."""
+
+
+def growing(layers: Sequence[Layer], start: int, users: dict[str, set[int]]) -> Iterator[Growth]:
+    """The chains that begin with layer ``start``, the next always longer."""
     members: list[Layer] = []
     whole = Chain()
     for stop in range(start + 1, min(len(layers), start + LONGEST) + 1):
@@ -104,14 +114,22 @@ def _chains(
             continue
         inside = set(range(start, stop))
         outside = frozenset(name for name, numbers in users.items() if not numbers <= inside)
-        found = _count(whole, outside, config)
-        used: Sequence[Layer] | None = members
+        yield Growth(stop, tuple(members), whole, outside)
+
+
+def _chains(
+    layers: Sequence[Layer], start: int, users: dict[str, set[int]], config: HwConfig
+) -> Iterator[tuple[int, ChainLayer, Estimate]]:
+    """Chains that begin with layer ``start``, while they fit: (end, chain, what it takes)."""
+    for growth in growing(layers, start, users):
+        used: Sequence[Layer] | None = growth.members
+        found = _count(growth.chain, growth.outside, config)
         if found is None:
-            used, found = _in_parts(members, outside, config)
+            used, found = _in_parts(growth.members, growth.outside, config)
         if found is None or used is None:
             return
         count, estimate = found
-        yield stop, _chained(used, outside, count), estimate
+        yield growth.stop, chained(used, growth.outside, count), estimate
 
 
 def _in_parts(
@@ -144,7 +162,8 @@ def _count(whole: Chain, outside: frozenset[str], config: HwConfig) -> tuple[int
     return best
 
 
-def _chained(members: Sequence[Layer], outside: frozenset[str], count: int) -> ChainLayer:
+def chained(members: Sequence[Layer], outside: frozenset[str], count: int) -> ChainLayer:
+    """``members`` as one layer, in ``count`` stripes."""
     inner = {part.out.buffer for part in members}
     inputs = [view for part in members for view in part.inputs if view.buffer not in inner]
     return ChainLayer(
