@@ -240,6 +240,7 @@ def store(b: Builder) -> Insn:
     """A STORE of some lanes to the arena or over the inputs."""
     block, extents = b.config.block, b.extents(4)
     lanes = b.rng.choice((block, block, b.rng.randint(1, block)))
+    lanes = min(lanes, len(b.dram) - b.inputs.start)
     lane = b.rng.randint(0, block - lanes)
     dram, strides = b.operand([lanes, *extents], b.inputs.start, len(b.dram), apart=True)
     sram, steps = b.operand(extents, 0, b.sizes[Memory.ACT])
