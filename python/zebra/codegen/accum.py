@@ -9,7 +9,7 @@ import numpy as np
 from zebra.codegen.constants import ConstantPool, pack_diagonal, pack_taps
 from zebra.codegen.conv import ConvMaker
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
-from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
+from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
 from zebra.codegen.room import Room
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
@@ -21,7 +21,6 @@ from zebra.isa.insns import (
     Gemm,
     GemmLevel,
     Memory,
-    PostLevel,
     PostOp,
 )
 from zebra.schedule.cost import best_window_tiling
@@ -299,12 +298,7 @@ class AccumMaker:
             par = load_parameters(self.emitter, post, slots, key, tile.block, tile.blocks)
             last = number == len(self.plan.passes) - 1
             target = (Memory.ACT, out) if last else (Memory.ACC, acc)
-            stride = post.vectors if post.per_channel else 0
-            levels = (
-                PostLevel(tile.columns[1], 1, 1),
-                PostLevel(tile.rows[1], tile.columns[1], tile.columns[1]),
-                PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, stride),
-            )
+            levels = post_levels(tile, post)
             issue_post(self.emitter, post, par, (Memory.ACC, acc), target, levels)
 
 

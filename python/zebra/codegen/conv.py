@@ -174,7 +174,9 @@ class ConvMaker:
         count = pieces * len(plan.weights)
         room_for = (room.left(Memory.WGT) - spare) // tiles
         self.weights = room.slots(
-            Memory.WGT, tiles, count if count <= min(room_for, MAX_SLOTS) else min(2, room_for)
+            Memory.WGT,
+            tiles,
+            count if count <= min(room_for, MAX_SLOTS) else max(1, min(2, room_for)),
         )
         par = plan.post.entries(piece.blocks)
         self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zebra.codegen.accum import emit_accum, plan_accum
+from zebra.codegen.chain import plan_chain
 from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
 from zebra.codegen.constants import ConstantPool, pack_activation
 from zebra.codegen.elementwise import emit_elementwise, plan_elementwise
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.gemm import GemmGenerator, plan_gemm
 from zebra.codegen.move import emit_move, plan_move
-from zebra.codegen.stripes import emit_chain, plan_chain
+from zebra.codegen.stripes import emit_chain
 from zebra.errors import UnsupportedError
 from zebra.graph.nodes import Graph, Port
 from zebra.hw import HwConfig

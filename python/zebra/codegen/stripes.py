@@ -2,86 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from zebra.codegen.accum import IDENTITY, AccumPlan, accum_nest, plan_accum
-from zebra.codegen.constants import ConstantPool
-from zebra.codegen.conv import ConvPlan, Span, fetch_weights, gemm_nest, load_weights, plan_conv
-from zebra.codegen.elementwise import ElementwisePlan, plan_elementwise
+from zebra.codegen.accum import AccumPlan, accum_nest
+from zebra.codegen.chain import ChainPlan, Constants, longest_untouched
+from zebra.codegen.conv import ConvPlan, Span, gemm_nest
+from zebra.codegen.elementwise import ElementwisePlan
 from zebra.codegen.emitter import Emitter, Tile, merge_levels, steps
-from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
-from zebra.codegen.slots import Slots
-from zebra.errors import UnsupportedError
-from zebra.graph.nodes import Finish
-from zebra.hw import HwConfig
+from zebra.codegen.post import PostPlan, issue_post
 from zebra.isa.insns import (
     Accum,
     AccumOp,
-    DmaLevel,
     Fill,
     FillLevel,
     Gemm,
     Memory,
     PostLevel,
-    PostOp,
 )
 from zebra.schedule.layers import (
-    AccumLayer,
-    BinaryLayer,
-    ChainLayer,
-    GemmLayer,
     MoveLayer,
-    TableLayer,
 )
-from zebra.schedule.pipeline import plan_stripes
 from zebra.schedule.stripes import (
     LineBuffer,
     Stage,
-    Stripes,
     first_row,
-    parameters,
     runs,
-    weight_tiles,
     window_rows,
 )
-from zebra.schedule.tiling import PixelTiling, WindowTiling
-
-StagePlan = ConvPlan | AccumPlan | ElementwisePlan | PostPlan
-
-
-@dataclass(frozen=True, slots=True)
-class ChainPlan:
-    """A chain with its line buffers, and the constants of every stage."""
-
-    stripes: Stripes
-    stages: tuple[StagePlan, ...]
-    images: int
-
-
-def plan_chain(layer: ChainLayer, pool: ConstantPool, config: HwConfig) -> ChainPlan:
-    """Place line buffers and constants; UnsupportedError where the chain does not fit."""
-    stripes = plan_stripes(layer.parts, layer.outside, layer.count, config)
-    if stripes is None:
-        raise UnsupportedError(f"{layer.name}: its line buffers do not fit {config.name}")
-    plans = tuple(_plan_stage(stage, pool, config) for stage in stripes.stages)
-    return ChainPlan(stripes, plans, layer.out.dims[0])
-
-
-def _plan_stage(stage: Stage, pool: ConstantPool, config: HwConfig) -> StagePlan:
-    layer = stage.layer
-    if isinstance(layer, GemmLayer):
-        return plan_conv(layer, pool, config)
-    if isinstance(layer, AccumLayer):
-        return plan_accum(
-            layer, pool, config, WindowTiling(stage.chunk, layer.window.kernel, (1, 1))
-        )
-    if isinstance(layer, MoveLayer):
-        channels = layer.out.dims[1]
-        finish = Finish()
-        return plan_post(PostOp.SCALE, (IDENTITY,), channels, finish, pool, config, Memory.ACT)
-    assert isinstance(layer, BinaryLayer | TableLayer)
-    return plan_elementwise(layer, pool, config, PixelTiling(stage.chunk, (1, 1)))
 
 
 class StripeGenerator:
@@ -91,32 +38,10 @@ class StripeGenerator:
         self.plan, self.emitter = plan, emitter
         stripes, config = plan.stripes, emitter.config
         self.stages = stripes.stages
-        shift = self._base(Memory.ACT, stripes.act, config.act_entries)
+        shift = longest_untouched(emitter, Memory.ACT, stripes.act, config.act_entries)
         self.buffers = [replace(b, base=b.base + shift) for b in stripes.buffers]
-        tiles = sum(stage.weights * stage.slots for stage in self.stages)
-        wgt = self._base(Memory.WGT, tiles, config.wgt_entries)
-        entries = sum(parameters(stage) for stage in self.stages)
-        par = self._base(Memory.PAR, entries, config.par_entries)
-        self.weights: list[Slots] = []
-        self.pars: list[list[int]] = []
-        self._wgt: list[int] = []
-        for stage, constants in zip(self.stages, plan.stages, strict=True):
-            self._wgt.append(wgt)
-            self.weights.append(emitter.oldest_first(Memory.WGT, wgt, stage.weights, stage.slots))
-            wgt += stage.weights * stage.slots
-            sizes = _parameter_sizes(constants, stage.out_blocks)
-            self.pars.append([par + sum(sizes[:number]) for number in range(len(sizes))])
-            par += sum(sizes)
-        self._here: set[Hashable] = set()
+        self.constants = Constants(plan, emitter)
         self._acc = 0
-
-    def _base(self, memory: Memory, size: int, entries: int) -> int:
-        """The end of a memory that was left alone for longer."""
-        ends = (0, entries - size)
-        if not size:
-            return 0
-        touched = self.emitter.stream.last_touch
-        return min(ends, key=lambda start: (touched(memory, start, start + size), start))
 
     def emit(self) -> None:
         """All images, one after the other."""
@@ -124,7 +49,7 @@ class StripeGenerator:
             self._fill_sides(buffer)
         first = self.stages[0]
         if first.stays:
-            self._weights(0, 0, (0, self._chunk(first, 0)))
+            self.constants.weights(0, 0, (0, self._chunk(first, 0)))
         for image in range(self.plan.images):
             for step in self.plan.stripes.steps:
                 for buffer in self.buffers:
@@ -220,35 +145,6 @@ class StripeGenerator:
         """Channel blocks at a time: one where the first stripe still waits for its weights."""
         return 1 if stripe == 0 and stage.stays else stage.chunk
 
-    def _weights(self, number: int, place: int, channels: Span) -> int:
-        """WGT address of the weights of ``channels`` for one pass."""
-        stage, plan = self.stages[number], self.plan.stages[number]
-        assert isinstance(plan, ConvPlan)
-        base = plan.weights[place]
-        if not stage.stays:
-            return load_weights(
-                plan, self.weights[number], self.emitter, base, channels, plan.whole
-            )
-        size = weight_tiles(stage, self.buffers)
-        start = self._wgt[number] + place * stage.out_blocks * size
-        blocks = range(channels[0], channels[0] + channels[1])
-        missing = [block for block in blocks if (number, place, block) not in self._here]
-        if missing:
-            # Blocks come in ascending order, so what is missing is one run.
-            span = (missing[0], len(missing))
-            fetch_weights(plan, self.emitter, base, start + missing[0] * size, span, plan.whole)
-            self._here.update((number, place, block) for block in missing)
-        return start + channels[0] * size
-
-    def _parameters(self, number: int, place: int, post: PostPlan, block: int) -> int:
-        """PAR address of a pass's parameters for channel blocks from ``block`` on."""
-        address = self.pars[number][place]
-        if (number, place) not in self._here:
-            self._here.add((number, place))
-            whole = (0, self.stages[number].out_blocks)
-            load_parameters(self.emitter, post, Slots([address]), whole, *whole)
-        return address + block * post.vectors * post.per_channel
-
     def _is_first(self, number: int) -> bool:
         """Whether no stage that is emitted before writes the same value."""
         target = self.stages[number].target
@@ -267,7 +163,7 @@ class StripeGenerator:
         width = stage.layer.out.dims[3]
         kh, kw = stage.window.kernel
         for place in range(len(plan.weights)):
-            weights = self._weights(number, place, channels)
+            weights = self.constants.weights(number, place, channels)
             for piece in window_rows(stage, source, rows):
                 (row, count), (tap, taps) = piece.rows, piece.taps
                 start = first_row(stage, row) + tap * stage.window.dilation[0]
@@ -300,7 +196,7 @@ class StripeGenerator:
         source = self.buffers[stage.sources[0]]
         width = layer.out.dims[3]
         kh, kw = stage.window.kernel
-        par = 0 if plan.taps is None else self._load_taps(number, plan, channels[0])
+        par = 0 if plan.taps is None else self.constants.taps(number, plan, channels[0])
         for piece in window_rows(stage, source, rows):
             (row, count), (tap, taps) = piece.rows, piece.taps
             start = first_row(stage, row) + tap * stage.window.dilation[0]
@@ -323,7 +219,7 @@ class StripeGenerator:
                 )
             )
         for place, post in enumerate(plan.passes[:-1]):
-            par = self._parameters(number, place, post, channels[0])
+            par = self.constants.parameters(number, place, post, channels[0])
             levels = (
                 PostLevel(rows[1] * width, 1, 1),
                 PostLevel(
@@ -336,19 +232,6 @@ class StripeGenerator:
             )
             issue_post(self.emitter, post, par, (Memory.ACC, acc), (Memory.ACC, acc), levels)
         self._finish(number, len(plan.passes) - 1, plan.passes[-1], rows, channels, acc)
-
-    def _load_taps(self, number: int, plan: AccumPlan, block: int) -> int:
-        """PAR address of the depthwise taps of channel blocks from ``block`` on."""
-        address = self.pars[number][-1]
-        kernel = plan.layer.window.kernel
-        taps = kernel[0] * kernel[1]
-        if (number, "taps") not in self._here:
-            self._here.add((number, "taps"))
-            assert plan.taps is not None
-            size = self.emitter.config.block * (1 if plan.widen else 4)
-            level = DmaLevel(self.stages[number].out_blocks * taps, size, 1)
-            self.emitter.load_entries(Memory.PAR, plan.taps, address, (level,), plan.widen)
-        return address + block * taps
 
     def _finish(
         self,
@@ -363,7 +246,7 @@ class StripeGenerator:
         stage = self.stages[number]
         target, where = self.buffers[stage.target], stage.place
         width = stage.layer.out.dims[3]
-        par = self._parameters(number, place, post, channels[0])
+        par = self.constants.parameters(number, place, post, channels[0])
         for row, count in runs(rows, (target, where.row, where.rows)):
             start = target.address(where.row + row * where.rows, where.column)
             levels = (
@@ -385,7 +268,7 @@ class StripeGenerator:
         stage, post = self.stages[number], plan.post
         target, place = self.buffers[stage.target], stage.place
         sources = [self.buffers[source] for source in stage.sources]
-        par = self._parameters(number, 0, post, 0)
+        par = self.constants.parameters(number, 0, post, 0)
         cuts = [(source, 0, 1) for source in sources]
         for row, count in runs(rows, (target, place.row, place.rows), *cuts):
             at = [source.address(0 if source.repeats else row) for source in sources]
@@ -414,7 +297,7 @@ class StripeGenerator:
         assert isinstance(layer, MoveLayer)
         source, target = self.buffers[stage.sources[0]], self.buffers[stage.target]
         (high, wide), place = layer.factor, stage.place
-        par = self._parameters(number, 0, post, 0)
+        par = self.constants.parameters(number, 0, post, 0)
         for phase in range(high):
             first = -(-(rows[0] - phase) // high)
             stop = -(-(rows[0] + rows[1] - phase) // high)
@@ -439,17 +322,6 @@ def _strides(sources: list[LineBuffer], axis: int) -> tuple[int, int]:
     """Strides of operands A and B along columns, rows or channel blocks."""
     strides = [(0 if s.repeats else 1, 0 if s.repeats else s.pitch, s.width)[axis] for s in sources]
     return strides[0], strides[1] if len(strides) > 1 else 0
-
-
-def _parameter_sizes(plan: StagePlan, blocks: int) -> list[int]:
-    """PAR vectors of all channel blocks: each pass, and the taps last."""
-    if isinstance(plan, PostPlan):
-        return [plan.entries(blocks)]
-    if isinstance(plan, AccumPlan):
-        kernel = plan.layer.window.kernel
-        taps = 0 if plan.taps is None else blocks * kernel[0] * kernel[1]
-        return [*(post.entries(blocks) for post in plan.passes), taps]
-    return [plan.post.entries(blocks)]
 
 
 def emit_chain(plan: ChainPlan, emitter: Emitter) -> None:
