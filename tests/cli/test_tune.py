@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 from tests.frontend.onnx_files import convolution
 
 from zebra.cli import main
@@ -48,6 +50,20 @@ def test_the_table_names_the_log(model: Path, capsys: Capture, tmp_path: Path) -
     log = tmp_path / "net.log"
     assert main(["tune", str(model), "--log", str(log), *SEARCH]) == 0
     assert f"the records are in {log}" in capsys.readouterr().out
+
+
+def test_a_network_of_chains_has_nothing_to_tune(capsys: Capture, tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).normal(size=(16, 16, 3, 3)).astype(np.float32)
+    ends = [helper.make_tensor_value_info(name, 1, [1, 16, 12, 12]) for name in "xz"]
+    nodes = [helper.make_node("Conv", [a, "w"], [b], pads=[1] * 4) for a, b in ("xy", "yz")]
+    graph = helper.make_graph(
+        nodes, "two", ends[:1], ends[1:], [numpy_helper.from_array(weight, "w")]
+    )
+    path = tmp_path / "two.onnx"
+    opset = helper.make_opsetid("", 17)
+    onnx.save_model(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    assert main(["tune", str(path), "--log", str(tmp_path / "two.log"), *SEARCH]) == 0
+    assert "nothing to tune: every convolution runs in a chain" in capsys.readouterr().err
 
 
 def test_a_log_of_other_hardware_is_a_warm_start_only(

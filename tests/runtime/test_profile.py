@@ -144,6 +144,7 @@ def test_what_limits_a_layer(insns: list[Insn], resource: Resource, start: str) 
     assert 0 < layer.limit.share <= 1
 
 
+@pytest.mark.usefixtures("no_chains")
 def test_macs_are_those_of_the_network() -> None:
     """A convolution of 3 to 5 channels, a depthwise one, and a transposed one."""
     x = g.Input("x", (), (1, 3, 6, 7))

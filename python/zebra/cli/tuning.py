@@ -63,6 +63,9 @@ def tune(
 
         zebra tune net.onnx --log net.log --tracker 10.0.0.1:9190 --key zebra
 
+    Tuned are convolutions that run alone or joined to their neighbours; those in chains of
+    stripes (docs/architecture.md) have no tilings to choose.
+
     Building inside autotvm.apply_history_best("net.log") uses what was found, and so does
     zebra compile --tuned net.log. Results never change, only the time.
     """
@@ -70,6 +73,8 @@ def tune(
     address = read_tracker(tracker)
     network = pipeline.open_network(model, read_shapes(shape))
     found = _workloads(network, chosen)
+    if not found:
+        err.print("nothing to tune: every convolution runs in a chain, which has no tilings")
     start = time.perf_counter()
     with _timer(chosen, workers, address, key) as timer:
         results = _tune_all(found, chosen, timer, log, warm_start, (tuner, trials, seed))

@@ -134,10 +134,12 @@ class AccumMaker:
         room: Room,
         outs: int = 0,
         first: ConvMaker | None = None,
+        diagonals: int = 2,
     ) -> None:
         """``outs``: ACT vectors per copy that the caller will still take from ``room``.
 
-        ``first`` computes what the layer reads; without it that is loaded.
+        ``first`` computes what the layer reads; without it that is loaded. ``diagonals``:
+        slots for the taps as weights, if the array takes a share.
         """
         self.first = first
         self.plan, self.emitter = plan, emitter
@@ -158,7 +160,7 @@ class AccumMaker:
         self.taps = room.slots(Memory.PAR, taps, sets)
         self.pars = [room.slots(Memory.PAR, size, sets) for size in entries]
         if plan.diagonal is not None:
-            self.diagonals = room.slots(Memory.WGT, plan.diagonal_tiles, 2)
+            self.diagonals = room.slots(Memory.WGT, plan.diagonal_tiles, diagonals)
 
     def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
         """What of ``tile`` can run before GEMM is free: all of it, unless GEMM has a share.

@@ -220,7 +220,11 @@ class GemmGenerator:
                     columns=window.reach((0, columns), (0, window.kernel[1]), 1),
                 )
                 first = ConvMaker(self.plan.first, reach, pieces, spare, self.emitter, room)
-            self.maker = AccumMaker(before, self.emitter, room, first=first)
+            slots = 2
+            if before.diagonal_tiles:
+                fit = (room.left(Memory.WGT) - 2 * tiles) // before.diagonal_tiles
+                slots = max(2, min(pieces, fit, MAX_SLOTS))
+            self.maker = AccumMaker(before, self.emitter, room, 0, first, slots)
         else:
             self.maker = ElementwiseMaker(before, self.emitter, room)
 

@@ -167,7 +167,7 @@ def chained(members: Sequence[Layer], outside: frozenset[str], count: int) -> Ch
     inner = {part.out.buffer for part in members}
     inputs = [view for part in members for view in part.inputs if view.buffer not in inner]
     return ChainLayer(
-        members[-1].name,
+        f"{members[0].name}..{members[-1].name}",
         " > ".join(part.origin for part in members),
         tuple(dict.fromkeys(inputs)),
         members[-1].out,
