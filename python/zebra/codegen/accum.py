@@ -8,7 +8,8 @@ import numpy as np
 
 from zebra.codegen.constants import ConstantPool, pack_diagonal, pack_taps
 from zebra.codegen.conv import ConvMaker
-from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps, tiles
+from zebra.codegen.emitter import Emitter, Tile, pixel_nest, steps
+from zebra.codegen.maker import Maker, emit_tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
 from zebra.codegen.room import Room
 from zebra.graph.nodes import Finish, Scale
@@ -124,7 +125,7 @@ def accum_nest(
     return pixel_nest(pixels, (*taps, planes))
 
 
-class AccumMaker:
+class AccumMaker(Maker):
     """Computes tiles of an AccumLayer in ACT."""
 
     def __init__(
@@ -163,11 +164,7 @@ class AccumMaker:
             self.diagonals = room.slots(Memory.WGT, plan.diagonal_tiles, diagonals)
 
     def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
-        """What of ``tile`` can run before GEMM is free: all of it, unless GEMM has a share.
-
-        The result is [blocks][rows][columns] in ACT at ``target``; ``on_array`` says
-        how many rows, the last ones, GEMM sums instead of VEC.
-        """
+        """All of ``tile``, or what VEC sums of it: all but the last ``on_array`` rows."""
         kernel = self.layer.window.kernel
         rows = tile.rows[1] - on_array
         if on_array:
@@ -305,13 +302,10 @@ class AccumMaker:
 
 
 def emit_accum(plan: AccumPlan, emitter: Emitter) -> None:
-    """All output tiles: images, channel blocks, rows, columns."""
-    tiling, out = plan.tiling, plan.layer.out
-    size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    """The whole layer."""
+    tiling = plan.tiling
     room = Room(emitter)
-    maker = AccumMaker(plan, emitter, room, outs=size)
-    outs = room.slots(Memory.ACT, size, maker.count)
-    for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
-        target, _ = outs.get(index)
-        maker.early(tile, target)
-        emitter.store_tile(out, tile, target)
+    maker = AccumMaker(
+        plan, emitter, room, outs=tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    )
+    emit_tiles(maker, plan.layer.out, tiling, emitter, room)

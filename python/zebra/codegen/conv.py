@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from zebra.codegen.constants import ConstantPool, pack_weights
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest
+from zebra.codegen.maker import Maker
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
 from zebra.codegen.room import Room
 from zebra.codegen.slots import MAX_SLOTS, Slots
@@ -156,7 +157,7 @@ def gemm_nest(
     return pixel_nest(pixels, others)
 
 
-class ConvMaker:
+class ConvMaker(Maker):
     """Computes tiles of a convolution in ACT for the layer behind it."""
 
     def __init__(
@@ -181,6 +182,10 @@ class ConvMaker:
         par = plan.post.entries(piece.blocks)
         self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))
         self._made = 0
+
+    def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
+        """All of ``tile``."""
+        self.make(tile, target)
 
     def make(self, tile: Tile, target: int, pad_value: int = 0) -> None:
         """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns], padding filled."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from zebra.codegen.accum import IDENTITY
 from zebra.codegen.constants import ConstantPool
-from zebra.codegen.emitter import Emitter, Tile, tiles
+from zebra.codegen.emitter import Emitter, Tile
+from zebra.codegen.maker import Maker, emit_tiles
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post
 from zebra.codegen.room import Room
 from zebra.codegen.slots import Slots
@@ -63,7 +64,7 @@ def plan_elementwise(
     return ElementwisePlan(layer.inputs, out, tiling, post)
 
 
-class ElementwiseMaker:
+class ElementwiseMaker(Maker):
     """Computes tiles of a TableLayer or BinaryLayer in ACT."""
 
     def __init__(self, plan: ElementwisePlan, emitter: Emitter, room: Room, outs: int = 0) -> None:
@@ -76,8 +77,8 @@ class ElementwiseMaker:
         par = plan.post.entries(tiling.blocks)
         self.pars = room.slots(Memory.PAR, par, room.copies(2, par=par))
 
-    def make(self, tile: Tile, target: int) -> None:
-        """Compute ``tile`` into ACT at ``target``, [blocks][rows][columns]."""
+    def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
+        """All of ``tile``."""
         sources = [
             self._load(view, tile, slots) for view, slots in zip(self.plan.inputs, self.slots)
         ]
@@ -119,13 +120,10 @@ class ElementwiseMaker:
 
 
 def emit_elementwise(plan: ElementwisePlan, emitter: Emitter) -> None:
-    """All tiles: images, channel blocks, rows, columns."""
-    tiling, out = plan.tiling, plan.out
-    size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    """The whole layer."""
+    tiling = plan.tiling
     room = Room(emitter)
-    maker = ElementwiseMaker(plan, emitter, room, outs=size)
-    outs = room.slots(Memory.ACT, size, maker.count)
-    for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
-        target, _ = outs.get(index)
-        maker.make(tile, target)
-        emitter.store_tile(out, tile, target)
+    maker = ElementwiseMaker(
+        plan, emitter, room, outs=tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
+    )
+    emit_tiles(maker, plan.out, tiling, emitter, room)

@@ -23,6 +23,7 @@ from zebra.codegen.elementwise import (
     plan_elementwise,
 )
 from zebra.codegen.emitter import Emitter, Tile, steps
+from zebra.codegen.maker import Maker
 from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post, post_levels
 from zebra.codegen.room import Room
 from zebra.codegen.slots import MAX_SLOTS
@@ -206,9 +207,7 @@ class GemmGenerator:
         piece = Tile(0, 0, tiling.chunk, (0, rows), (0, columns))
         pieces = -(-self.plan.conv.in_blocks // tiling.chunk)
         if isinstance(before, ConvPlan):
-            self.maker: ConvMaker | AccumMaker | ElementwiseMaker = ConvMaker(
-                before, piece, pieces, 2 * tiles, self.emitter, room
-            )
+            self.maker: Maker = ConvMaker(before, piece, pieces, 2 * tiles, self.emitter, room)
         elif isinstance(before, AccumPlan):
             first = None
             if self.plan.first is not None:
@@ -297,15 +296,11 @@ class GemmGenerator:
 
     def _early(self, piece: _Piece) -> None:
         address = self.sources.get(piece.number)[0] + piece.offset
-        if isinstance(self.maker, AccumMaker):
-            self.maker.early(piece.tile, address, piece.on_array)
-        else:
-            self.maker.make(piece.tile, address)
+        self.maker.early(piece.tile, address, piece.on_array)
 
     def _late(self, piece: _Piece) -> None:
-        if isinstance(self.maker, AccumMaker):
-            address = self.sources.get(piece.number)[0] + piece.offset
-            self.maker.late(piece.tile, address, piece.on_array)
+        address = self.sources.get(piece.number)[0] + piece.offset
+        self.maker.late(piece.tile, address, piece.on_array)
 
     def _multiply(self, step: _Step, number: int) -> None:
         conv, emitter, tile = self.plan.conv, self.emitter, step.tile
