@@ -4,6 +4,7 @@ One JSON line per network and configuration: dram_bytes, dram_bytes_min (constan
 inputs, outputs and instructions, each once), weights and instructions (bytes).
 
     python benchmarks/dram.py --network resnet-50 mobilenet --config kv260
+    python benchmarks/dram.py --network vgg-16-first-five --config zebra zebra-act512
 """
 
 from __future__ import annotations
