@@ -195,3 +195,15 @@ def test_a_network_that_tvm_cannot_compile_is_refused(monkeypatch: pytest.Monkey
 def test_shapes_known_only_at_run_time_stay_on_the_host() -> None:
     doubled = relay.cast(relay.argwhere(X), "float32") * relay.const(2.0)
     assert recognize(quantize(module(doubled), stop_after="fold-affine")).observed == ()
+
+
+def test_a_result_without_elements_is_refused() -> None:
+    x = relay.var("x", shape=(1, 2, 4, 1))
+    weight = relay.const(np.ones((2, 3, 3, 2), np.float32))
+    empty = relay.nn.conv2d_transpose(
+        x, weight, channels=3, kernel_size=(3, 2), padding=(0, 1, 0, 1)
+    )
+    with pytest.raises(
+        QuantizationError, match=r"nn\.conv2d_transpose makes a tensor without elem"
+    ):
+        quantize(module(empty), calibration=[np.zeros((1, 2, 4, 1), np.float32)])

@@ -20,7 +20,8 @@ def bind(mod: tvm.IRModule, params: Mapping[str, Any] | None) -> tvm.IRModule:
     """Only "main", with ``params`` as constants, typed.
 
     Raises QuantizationError for a parameter that "main" does not have, whose
-    shape differs or that holds NaN or infinities, and for dynamic shapes.
+    shape differs or that holds NaN or infinities, for dynamic shapes, and for an
+    operator whose result has no elements.
     """
     if "main" not in [variable.name_hint for variable in mod.get_global_vars()]:
         raise QuantizationError('the module has no function "main"; give one, as a front end does')
@@ -31,6 +32,7 @@ def bind(mod: tvm.IRModule, params: Mapping[str, Any] | None) -> tvm.IRModule:
     single = tvm.IRModule.from_expr(bound) if len(mod.functions) == 1 else _replace(mod, bound)
     typed = infer_type(single)
     _check_static(typed)
+    _check_elements(typed)
     return typed
 
 
@@ -83,4 +85,14 @@ def _check_static(mod: tvm.IRModule) -> None:
             raise QuantizationError(
                 f"input {param.name_hint} has the dynamic type {kind}; give every input a fixed "
                 "shape when importing the model"
+            )
+
+
+def _check_elements(mod: tvm.IRModule) -> None:
+    for node in post_order(mod["main"].body):
+        kind = node.checked_type if isinstance(node, relay.Call) else None
+        if isinstance(kind, relay.TensorType) and 0 in list(kind.shape):
+            raise QuantizationError(
+                f"{op_name(node)} makes a tensor without elements, {kind}; the network's input "
+                "is too small for it, or its padding takes away more than there is"
             )
