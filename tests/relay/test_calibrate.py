@@ -203,7 +203,5 @@ def test_a_result_without_elements_is_refused() -> None:
     empty = relay.nn.conv2d_transpose(
         x, weight, channels=3, kernel_size=(3, 2), padding=(0, 1, 0, 1)
     )
-    with pytest.raises(
-        QuantizationError, match="conv2d_transpose makes a tensor without elem"
-    ):
+    with pytest.raises(QuantizationError, match="conv2d_transpose makes a tensor without elem"):
         quantize(module(empty), calibration=[np.zeros((1, 2, 4, 1), np.float32)])
