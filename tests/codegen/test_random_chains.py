@@ -27,3 +27,8 @@ def test_the_drawn_chains_have_few_and_many_stripes() -> None:
     assert len(drawn.drawn) > 20
     assert {1, 2, 3} <= set(drawn.drawn)
     assert max(drawn.drawn) > 6
+
+
+def test_a_row_that_only_padding_hides_does_not_fall_on_it() -> None:
+    """A window that reads padding above and below an image of one row, and never the row."""
+    check(13079, 8)

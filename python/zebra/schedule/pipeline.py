@@ -328,9 +328,9 @@ def _capacity(number: int, stages: list[Stage], buffers: list[LineBuffer]) -> in
     held = np.concatenate([[0], ends + buffer.top + buffer.bottom * (ends == height)])
     steps = np.arange(buffer.delay, count + max(stage.delay for stage in stages))
     there = held[np.clip(steps - buffer.delay + 1, 0, count)]
-    needed = there
-    if buffer.stored:
-        needed = held[np.clip(steps - buffer.delay - 1, 0, count)]
+    # What one step writes must not fall on itself, nor on what is still being stored.
+    ago = 2 if buffer.stored else 1
+    needed = held[np.clip(steps - buffer.delay + 1 - ago, 0, count)]
     for stage in stages:
         if number not in stage.sources:
             continue
