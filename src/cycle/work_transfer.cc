@@ -49,24 +49,31 @@ class Offsets {
   std::vector<std::uint64_t> count_;
 };
 
-// Runs of `run` bytes: levels that continue the run lengthen it, the others repeat it.
+// Runs of `run` bytes: levels that continue the run lengthen it, the others repeat it. A
+// run that starts in the burst in which the one before it ended shares that burst, if
+// both are of one walk over the innermost level that repeats the run.
 template <std::size_t N>
 Traffic contiguous(std::uint64_t base, std::uint64_t run, const DmaLevel (&loops)[N],
                    std::uint64_t burst) {
-  Offsets starts(base, burst);
-  Traffic traffic;
-  traffic.requests = 1;
+  Offsets starts(base, burst), followed(base, burst);
+  std::uint64_t runs = 1, distance = 0;
   for (const DmaLevel& level : loops) {
     if (level.extent == 1) continue;
-    if (traffic.requests == 1 && level.dram == run) {
+    if (runs == 1 && level.dram == run) {
       run *= level.extent;
-    } else {
-      starts.add(level.extent, level.dram);
-      traffic.requests *= level.extent;
+      continue;
     }
+    starts.add(level.extent, level.dram);
+    if (runs == 1) distance = level.dram;
+    followed.add(runs == 1 ? level.extent - 1 : level.extent, level.dram);
+    runs *= level.extent;
   }
-  traffic.bursts = starts.sum([&](std::uint64_t at) { return (at + run - 1) / burst + 1; });
-  return traffic;
+  const auto last = [&](std::uint64_t at) { return (at + run - 1) / burst; };
+  const std::uint64_t shared =
+      runs == 1 ? 0 : followed.sum([&](std::uint64_t at) {
+        return std::uint64_t{last(at) == (at + distance) / burst};
+      });
+  return {starts.sum([&](std::uint64_t at) { return last(at) + 1; }) - shared, runs - shared};
 }
 
 // Lanes `stride` bytes apart: a burst for each that is not in the burst of the one before.

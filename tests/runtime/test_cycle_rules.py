@@ -225,7 +225,9 @@ def test_fill_writes_rows_vectors_per_cycle() -> None:
             Load(lanes=4, loops=(D(8, 4, 1), D(4, 100, 8))), 128, 6, 8, id="a run per row"
         ),
         pytest.param(Load(lanes=4, loops=(D(8, 4, 1), D(4, 32, 8))), 128, 2, 8, id="rows in a run"),
-        pytest.param(Load(lanes=4, loops=(D(8, 0, 1),)), 32, 8, 8, id="again and again"),
+        pytest.param(Load(lanes=4, loops=(D(8, 0, 1),)), 32, 1, 2, id="again and again"),
+        pytest.param(Load(lanes=4, loops=(D(32, 16, 1),)), 128, 8, 8, id="runs of one burst"),
+        pytest.param(Load(lanes=4, dram=62, loops=(D(4, 64, 1),)), 16, 5, 1, id="ends that meet"),
         pytest.param(
             Load(lanes=4, lane_stride=1000, loops=(D(8, 1, 1),)), 32, 32, 32, id="scattered lanes"
         ),
@@ -254,16 +256,20 @@ def test_load(load: Load, useful: int, bursts: int, cycles: int) -> None:
 
 
 def _bursts(insn: Load | Store, burst: int) -> int:
-    """Bursts counted run by run."""
-    count, run = 0, insn.lanes
+    """Bursts counted run by run: one that the run before it ended in is not counted again."""
+    count, run, last = 0, insn.lanes, -1
     loops = [level for level in insn.loops if level.extent > 1]
     packed = insn.lane_stride == 1 or insn.lanes == 1
     while packed and loops and loops[0].dram == run:
         run *= loops.pop(0).extent
-    for index in itertools.product(*(range(level.extent) for level in loops)):
-        start = insn.dram + sum(i * level.dram for i, level in zip(index, loops, strict=True))
+    outermost_first = [range(level.extent) for level in reversed(loops)]
+    for index in itertools.product(*outermost_first):
+        walk = zip(index, reversed(loops), strict=True)
+        start = insn.dram + sum(i * level.dram for i, level in walk)
         if packed:
-            count += (start + run - 1) // burst - start // burst + 1
+            again = bool(index) and index[-1] > 0 and start // burst == last
+            last = (start + run - 1) // burst
+            count += last - start // burst + 1 - again
             continue
         numbers = [(start + lane * insn.lane_stride) // burst for lane in range(insn.lanes)]
         count += 1 + sum(a != b for a, b in itertools.pairwise(numbers))
