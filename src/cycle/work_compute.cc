@@ -63,8 +63,18 @@ Interval interval(const fsim::Footprint& footprint) {
   return {footprint.first(), footprint.last()};
 }
 
-// Cycles lost because an accumulator is not revisited within kAccLatency, for a nest whose
-// pixels take `pass` cycles.
+// Whether the reduction levels from `innermost` on are next to each other, so that each
+// accumulator is visited in one stretch.
+template <typename Level, std::size_t N>
+bool in_one_stretch(const Level (&loops)[N], std::size_t innermost) {
+  std::size_t level = innermost;
+  while (level < N && (loops[level].acc == 0 || loops[level].extent == 1)) ++level;
+  return std::all_of(loops + level, loops + N,
+                     [](const Level& other) { return other.acc != 0 || other.extent == 1; });
+}
+
+// Cycles lost because an accumulator is not read again within kAccLatency, for a nest whose
+// pixels take `pass` cycles. One group that adds to itself never leaves the adder.
 template <typename Insn>
 std::uint64_t hazard_cycles(const Insn& insn, const Pixels& pixels, std::uint64_t pass) {
   constexpr std::size_t n = Insn::kLevels;
@@ -79,6 +89,7 @@ std::uint64_t hazard_cycles(const Insn& insn, const Pixels& pixels, std::uint64_
   const std::uint64_t apart =
       pass * iterations(insn.loops, pixels.levels, std::max(reduction, pixels.levels));
   if (apart >= kAccLatency) return 0;
+  if (apart == 1 && in_one_stretch(insn.loops, reduction)) return 0;
   return (kAccLatency - apart) * iterations(insn.loops, reduction, n);
 }
 

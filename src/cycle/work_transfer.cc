@@ -69,10 +69,9 @@ Traffic contiguous(std::uint64_t base, std::uint64_t run, const DmaLevel (&loops
     runs *= level.extent;
   }
   const auto last = [&](std::uint64_t at) { return (at + run - 1) / burst; };
-  const std::uint64_t shared =
-      runs == 1 ? 0 : followed.sum([&](std::uint64_t at) {
-        return std::uint64_t{last(at) == (at + distance) / burst};
-      });
+  const std::uint64_t shared = runs == 1 ? 0 : followed.sum([&](std::uint64_t at) {
+    return std::uint64_t{last(at) == (at + distance) / burst};
+  });
   return {starts.sum([&](std::uint64_t at) { return last(at) + 1; }) - shared, runs - shared};
 }
 

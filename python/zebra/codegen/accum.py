@@ -26,7 +26,7 @@ from zebra.isa.insns import (
 )
 from zebra.schedule.cost import best_window_tiling
 from zebra.schedule.layers import AccumLayer, Window
-from zebra.schedule.tiling import WindowTiling
+from zebra.schedule.tiling import WindowTiling, window_gap
 from zebra.schedule.views import blocks
 
 IDENTITY = Scale(np.full(1, 1 << 30, np.int32), np.full(1, 30, np.int32))
@@ -47,6 +47,8 @@ class AccumPlan:
     """POST passes in order; all but the last stay in ACC."""
     diagonal: int | None
     """Address of the taps as diagonal weight tiles, for the array."""
+    alone: bool
+    """It loads its input itself, and spreads channel blocks as window_gap says."""
 
     @property
     def diagonal_tiles(self) -> int:
@@ -74,6 +76,7 @@ def plan_accum(
     if layer.scale is not None or layer.divide is None:
         scale = layer.scale or IDENTITY
         passes.append(plan_post(PostOp.SCALE, (scale,), channels, layer.finish, pool, config))
+    alone = tiling is None
     address, widen = None, False
     if layer.taps is not None:
         packed = pack_taps(layer.taps, config.block)
@@ -91,7 +94,7 @@ def plan_accum(
     diagonal = None
     if on_array and layer.taps is not None:
         diagonal = pool.add(pack_diagonal(layer.taps, config.block))
-    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal)
+    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal, alone)
 
 
 def accum_nest(
@@ -147,11 +150,9 @@ class AccumMaker(Maker):
         self.layer, self.tiling = plan.layer, plan.tiling
         tiling, window = plan.tiling, plan.layer.window
         self.size = tiling.blocks * tiling.pixels[0] * tiling.pixels[1]
-        source = (
-            tiling.blocks
-            * window.span(tiling.pixels[0], tiling.kernel[0], 0)
-            * window.span(tiling.pixels[1], tiling.kernel[1], 1)
-        )
+        source = window.span(tiling.pixels[0], tiling.kernel[0], 0)
+        source *= window.span(tiling.pixels[1], tiling.kernel[1], 1)
+        source = tiling.blocks * (source + self._gap(source))
         taps = tiling.blocks * tiling.kernel[0] * tiling.kernel[1] if plan.taps is not None else 0
         self.count = room.copies(2, act=source + outs, acc=self.size)
         self.sources = room.slots(Memory.ACT, source, self.count)
@@ -245,7 +246,7 @@ class AccumMaker(Maker):
                     mac,
                     (tile.blocks, rows, tile.columns[1]),
                     kernel,
-                    (source_tile.pixels, source_tile.columns[1]),
+                    (source_tile.plane, source_tile.columns[1]),
                     tile.pixels,
                     kernel[0] * kernel[1],
                 ),
@@ -259,7 +260,8 @@ class AccumMaker(Maker):
         window = self.layer.window
         rows = window.reach(tile.rows, kernel_rows, 0)
         columns = window.reach(tile.columns, kernel_columns, 1)
-        source = Tile(tile.n, tile.block, tile.blocks, rows, columns)
+        gap = self._gap(rows[1] * columns[1])
+        source = Tile(tile.n, tile.block, tile.blocks, rows, columns, gap)
         address, held = self.sources.get(source)
         if held:
             return source, address
@@ -268,6 +270,10 @@ class AccumMaker(Maker):
         else:
             self.emitter.load_tile(self.layer.inputs[0], source, address, window.pad_value)
         return source, address
+
+    def _gap(self, size: int) -> int:
+        plan = self.plan
+        return window_gap(size, plan.tiling.pixels, plan.taps is not None) if plan.alone else 0
 
     def _load_taps(
         self, tile: Tile, kernel_rows: tuple[int, int], kernel_columns: tuple[int, int]

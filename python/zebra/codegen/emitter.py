@@ -84,6 +84,8 @@ class Tile:
     blocks: int
     rows: tuple[int, int]
     columns: tuple[int, int]
+    gap: int = 0
+    """Unused vectors behind each channel block."""
 
     @property
     def pixels(self) -> int:
@@ -91,9 +93,14 @@ class Tile:
         return self.rows[1] * self.columns[1]
 
     @property
+    def plane(self) -> int:
+        """Vectors from one channel block to the next."""
+        return self.pixels + self.gap
+
+    @property
     def vectors(self) -> int:
         """ACT vectors the tile takes: [blocks][rows][columns]."""
-        return self.blocks * self.pixels
+        return self.blocks * self.plane
 
 
 class Emitter:
@@ -174,7 +181,7 @@ class Emitter:
         if framed is None:
             return
         inside, origin = framed
-        self.load_rows(view, inside, origin, tile.columns[1], tile.pixels)
+        self.load_rows(view, inside, origin, tile.columns[1], tile.plane)
 
     def load_rows(self, view: View, tile: Tile, sram: int, pitch: int, plane: int) -> None:
         """Bring a tile that lies inside the image to ACT, ``sram`` being its first pixel.
@@ -222,7 +229,7 @@ class Emitter:
         levels = (
             FillLevel(columns[1], 1),
             FillLevel(rows[1], width),
-            FillLevel(tile.blocks, tile.pixels),
+            FillLevel(tile.blocks, tile.plane),
         )
         start = sram + rows[0] * width + columns[0]
         self.issue(Fill(sram=start, value=value, loops=merge_levels(levels)))
@@ -252,7 +259,7 @@ class Emitter:
         self, view: View, tile: Tile, sram: int, repeat: tuple[int, int] = (1, 1)
     ) -> None:
         """Write a tile [blocks][rows][columns] of ACT to DRAM, each pixel ``repeat`` times."""
-        self.store_rows(view, tile, sram, tile.columns[1], tile.pixels, repeat)
+        self.store_rows(view, tile, sram, tile.columns[1], tile.plane, repeat)
 
     def store_rows(
         self,

@@ -317,7 +317,7 @@ def best_window_tiling(
     """The largest tile that fits twice, or once where that is impossible."""
     for slots in (2, 1):
         tilings = window_tilings(blocks, out_size, window, parameters, config, slots, weighted)
-        best = max(tilings, key=lambda tiling: _window_work(tiling, config), default=None)
+        best = max(tilings, key=lambda tiling: _window_work(tiling, weighted, config), default=None)
         if best is not None:
             return best
     raise UnsupportedError(
@@ -325,12 +325,16 @@ def best_window_tiling(
     )
 
 
-def _window_work(tiling: WindowTiling, config: HwConfig) -> tuple[int, int, int, int]:
-    """How good a tile is: sums that run side by side or one under the other, then its size."""
+def _window_work(
+    tiling: WindowTiling, weighted: bool, config: HwConfig
+) -> tuple[float, int, int, int]:
+    """How good a tile is: its sums a cycle, then its taps and its size."""
     taps = tiling.kernel[0] * tiling.kernel[1]
     pixels = tiling.pixels[0] * tiling.pixels[1]
-    apart = min(tiling.blocks * pixels, config.rows + SUM_LATENCY)
-    return apart, taps, tiling.blocks * pixels, tiling.pixels[1]
+    inner = tiling.blocks if pixels == 1 and not weighted else pixels
+    groups = -(-inner // config.rows)
+    cycles = groups if groups == 1 else max(groups, SUM_LATENCY)
+    return inner / cycles, taps, tiling.blocks * pixels, tiling.pixels[1]
 
 
 def best_pixel_tiling(

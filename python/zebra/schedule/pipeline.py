@@ -29,7 +29,13 @@ from zebra.schedule.stripes import (
     runs_on,
     weight_tiles,
 )
-from zebra.schedule.tiling import MAX_EXTENT, MAX_ITERATIONS, MAX_STRIDE, IntArray
+from zebra.schedule.tiling import (
+    MAX_EXTENT,
+    MAX_ITERATIONS,
+    MAX_STRIDE,
+    IntArray,
+    window_gap,
+)
 from zebra.schedule.views import View
 
 POINT = Window((1, 1))
@@ -157,14 +163,12 @@ class Chain:
         buffers, accumulators, weights or parameters do not fit.
         """
         read = {number for stage in self.stages for number in stage.sources}
-        buffers = [
-            replace(
-                buffer,
-                stored=not buffer.loaded and buffer.view.buffer in outside,
-                gap=_gap(number, buffer, self.stages, config),
-            )
-            for number, buffer in enumerate(self.buffers)
-        ]
+        buffers = []
+        for number, known in enumerate(self.buffers):
+            buffer = _spread(number, known, self.stages) if config.rows > 1 else known
+            stored = not buffer.loaded and buffer.view.buffer in outside
+            gap = _gap(number, buffer, self.stages, config)
+            buffers.append(replace(buffer, stored=stored, gap=gap))
         if any(not b.stored and number not in read for number, b in enumerate(buffers)):
             return None
         return _placed(list(self.stages), buffers, count, config)
@@ -232,6 +236,17 @@ def plan_stripes(
     if not all(chain.add(layer) for layer in layers):
         return None
     return chain.plan(outside, count, config)
+
+
+def _spread(number: int, buffer: LineBuffer, stages: Sequence[Stage]) -> LineBuffer:
+    """With channel blocks in different banks, if they are summed side by side (window_gap)."""
+    side_by_side = any(
+        isinstance(stage.layer, AccumLayer)
+        and window_gap(buffer.width, stage.layer.out.dims[2:], stage.layer.taps is not None)
+        for stage in stages
+        if number in stage.sources
+    )
+    return replace(buffer, right=buffer.right + 1) if side_by_side else buffer
 
 
 def _gap(number: int, buffer: LineBuffer, stages: Sequence[Stage], config: HwConfig) -> int:

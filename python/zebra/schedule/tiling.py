@@ -310,6 +310,15 @@ def pixel_tiles(work: GemmWorkload, cand: GemmCandidates) -> IntArray:
     return rows * columns * work.batch
 
 
+def window_gap(size: int, pixels: tuple[int, int], weighted: bool) -> int:
+    """Unused ACT vectors behind each channel block, of ``size``, of a window's input tile.
+
+    The sums of a tile of one pixel run side by side, a channel block in each row of the
+    machine: an odd distance keeps their inputs in different banks.
+    """
+    return 1 - size % 2 if pixels == (1, 1) and not weighted else 0
+
+
 def window_tilings(
     blocks: int,
     out_size: tuple[int, int],
@@ -333,6 +342,7 @@ def window_tilings(
             for rows in parts(out_size[0]):
                 for columns in parts(out_size[1]):
                     source = window.span(rows, kernel[0], 0) * window.span(columns, kernel[1], 1)
+                    source += window_gap(source, (rows, columns), weighted)
                     pixels = rows * columns
                     if (
                         slots * count * (source + pixels) <= config.act_entries
