@@ -42,15 +42,35 @@ struct Fold {
   }
 };
 
-// How the caller's dense int8 array of `shape` lies in DRAM: the value of `dims` [N, C, H, W],
-// folded, as [N][ceil(C / BLOCK)][H][W][BLOCK] at `address`.
+// A dense int8 array of the caller.
 struct TensorPort {
   std::string name;
-  Layout layout;
   std::vector<int64_t> shape;
+};
+
+// How it lies in DRAM: the value of `dims` [N, C, H, W], folded, as
+// [N][ceil(C / BLOCK)][H][W][BLOCK] at `address`.
+struct InputPort : TensorPort {
+  Layout layout;
   std::array<uint64_t, 4> dims;
   uint64_t address;
   Fold fold;
+};
+
+// Where some channels of a value go: channel `first` + c of pixel (h, w) of image n of the value of
+// `channels` channels, blocked at `address`, is element `offset` + (n, c, h, w) . `strides` of the
+// array, for all (n, c, h, w) below `dims`.
+struct Piece {
+  uint64_t channels, first;
+  std::array<uint64_t, 4> dims;
+  uint64_t offset;
+  std::array<uint64_t, 4> strides;
+  uint64_t address;
+};
+
+// The pieces fill the array, each element once.
+struct OutputPort : TensorPort {
+  std::vector<Piece> pieces;
 };
 
 // A checked artifact. `constants`, `digest` and the program's code point into `bytes`.
@@ -66,7 +86,8 @@ class Artifact {
   std::string_view constants, digest;
   HwSizes sizes;
   Program program;
-  std::vector<TensorPort> inputs, outputs;
+  std::vector<InputPort> inputs;
+  std::vector<OutputPort> outputs;
 };
 
 }  // namespace zebra

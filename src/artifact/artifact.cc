@@ -1,5 +1,7 @@
 #include "zebra/artifact.h"
 
+#include <algorithm>
+
 #include "container.h"
 #include "reader.h"
 
@@ -54,45 +56,69 @@ Fold ReadFold(Reader* reader) {
   return fold;
 }
 
-TensorPort ReadPort(Reader* reader) {
-  TensorPort port;
-  port.name = reader->Text();
-  const uint32_t layout = reader->U32();
+void ReadShape(Reader* reader, TensorPort* port) {
+  port->name = reader->Text();
   const uint32_t rank = reader->U32();
-  if (layout > static_cast<uint32_t>(Layout::kNHWC) || rank > kMaxRank) {
-    Fail("the artifact's tensor " + port.name + " has layout " + std::to_string(layout) +
-         " and rank " + std::to_string(rank));
+  if (rank > kMaxRank) {
+    Fail("the artifact's tensor " + port->name + " has rank " + std::to_string(rank));
   }
-  port.layout = static_cast<Layout>(layout);
   for (uint32_t i = 0; i < rank; ++i) {
     const uint64_t extent = reader->U64();
     if (extent < 1 || extent > kMaxDramBytes) {
-      Fail("the artifact's tensor " + port.name + " has an axis of " + std::to_string(extent));
+      Fail("the artifact's tensor " + port->name + " has an axis of " + std::to_string(extent));
     }
-    port.shape.push_back(static_cast<int64_t>(extent));
+    port->shape.push_back(static_cast<int64_t>(extent));
   }
+}
+
+InputPort ReadInput(Reader* reader) {
+  InputPort port;
+  ReadShape(reader, &port);
+  const uint32_t layout = reader->U32();
+  if (layout > static_cast<uint32_t>(Layout::kNHWC)) {
+    Fail("the artifact's tensor " + port.name + " has layout " + std::to_string(layout));
+  }
+  port.layout = static_cast<Layout>(layout);
   for (uint64_t& extent : port.dims) extent = reader->U64();
   port.address = reader->U64();
   port.fold = ReadFold(reader);
   return port;
 }
 
-uint64_t Elements(const TensorPort& port) {
-  uint64_t elements = 1;
-  for (int64_t extent : port.shape) elements = Product(elements, static_cast<uint64_t>(extent));
-  return elements;
+OutputPort ReadOutput(Reader* reader) {
+  OutputPort port;
+  ReadShape(reader, &port);
+  const uint32_t count = reader->U32();
+  for (uint32_t i = 0; i < count; ++i) {
+    reader->Text();  // the value's name, for people
+    Piece piece;
+    piece.channels = reader->U64();
+    piece.first = reader->U64();
+    for (uint64_t& extent : piece.dims) extent = reader->U64();
+    piece.offset = reader->U64();
+    for (uint64_t& stride : piece.strides) stride = reader->U64();
+    piece.address = reader->U64();
+    port.pieces.push_back(piece);
+  }
+  return port;
 }
 
-bool ShapeFits(const TensorPort& port) {
+// The product of all numbers, or more than kMaxDramBytes where that is the case.
+template <typename Numbers>
+uint64_t ProductOf(const Numbers& numbers) {
+  uint64_t product = 1;
+  for (const auto number : numbers) product = Product(product, static_cast<uint64_t>(number));
+  return product;
+}
+
+bool ShapeFits(const InputPort& port) {
   const auto& [n, c, h, w] = port.dims;
-  if (port.layout == Layout::kNCHW) {
-    return Elements(port) == Product(Product(Product(n, c), h), w);
-  }
+  if (port.layout == Layout::kNCHW) return ProductOf(port.shape) == ProductOf(port.dims);
   const std::vector<uint64_t> expected = {n, h, w, c};
   return std::vector<uint64_t>(port.shape.begin(), port.shape.end()) == expected;
 }
 
-void CheckFold(const TensorPort& port) {
+void CheckFold(const InputPort& port) {
   const Fold& fold = port.fold;
   for (const auto& pair : {fold.taps, fold.step, fold.dilation}) {
     if (pair[0] < 1 || pair[1] < 1) {
@@ -110,7 +136,7 @@ void CheckFold(const TensorPort& port) {
 }
 
 // Bytes of the folded, blocked value, or more than kMaxDramBytes where that is the case.
-uint64_t PackedBytes(const TensorPort& port, uint64_t block) {
+uint64_t PackedBytes(const InputPort& port, uint64_t block) {
   const Fold& fold = port.fold;
   const auto& [n, c, h, w] = port.dims;
   const uint64_t channels = Product(Product(fold.taps[0], fold.taps[1]), c);
@@ -118,26 +144,86 @@ uint64_t PackedBytes(const TensorPort& port, uint64_t block) {
   return Product(Product(Product(n, lanes), fold.Extent(0, h)), fold.Extent(1, w));
 }
 
-void CheckPort(const TensorPort& port, const Artifact& artifact) {
-  const auto& [n, c, h, w] = port.dims;
-  for (uint64_t extent : port.dims) {
+void CheckDims(const TensorPort& port, const std::array<uint64_t, 4>& dims) {
+  for (uint64_t extent : dims) {
     if (extent < 1 || extent > kMaxDramBytes) {
       Fail("the artifact's tensor " + port.name + " has a dimension of " + std::to_string(extent));
     }
   }
-  if (Product(Product(Product(n, c), h), w) > kMaxDramBytes) {
+  if (std::max(ProductOf(dims), ProductOf(port.shape)) > kMaxDramBytes) {
     Fail("the artifact's tensor " + port.name + " has more than " + std::to_string(kMaxDramBytes) +
          " elements");
   }
+}
+
+// `size` bytes at `address` must lie in the arena.
+void CheckPlace(const TensorPort& port, uint64_t address, uint64_t size, const Program& program) {
+  if (address < program.constant_bytes || address > program.dram_bytes ||
+      size > program.dram_bytes - address) {
+    Fail("the artifact's tensor " + port.name + " lies outside the arena");
+  }
+}
+
+void CheckInput(const InputPort& port, const Artifact& artifact) {
+  CheckDims(port, port.dims);
   if (!ShapeFits(port)) {
     Fail("the artifact's tensor " + port.name + " has a shape that cannot become its dims");
   }
   CheckFold(port);
-  const uint64_t packed = PackedBytes(port, artifact.sizes.block);
-  const Program& program = artifact.program;
-  if (port.address < program.constant_bytes || port.address > program.dram_bytes ||
-      packed > program.dram_bytes - port.address) {
-    Fail("the artifact's tensor " + port.name + " lies outside the arena");
+  CheckPlace(port, port.address, PackedBytes(port, artifact.sizes.block), artifact.program);
+}
+
+// Whether a piece of legal dims lies in an array of `size` elements.
+bool LiesIn(const Piece& piece, uint64_t size) {
+  uint64_t last = piece.offset;
+  if (last >= size || piece.channels > kMaxDramBytes || piece.first > piece.channels ||
+      piece.dims[1] > piece.channels - piece.first) {
+    return false;
+  }
+  for (int axis = 0; axis < 4; ++axis) {
+    if (piece.dims[axis] == 1) continue;
+    last += Product(piece.dims[axis] - 1, piece.strides[axis]);
+    if (last >= size) return false;
+  }
+  return true;
+}
+
+// Marks the elements of a piece that lies in the array.
+void Mark(const Piece& piece, std::vector<bool>* taken) {
+  const auto& [images, channels, height, width] = piece.dims;
+  const auto& [image, channel, row, column] = piece.strides;
+  for (uint64_t n = 0; n < images; ++n) {
+    for (uint64_t c = 0; c < channels; ++c) {
+      for (uint64_t h = 0; h < height; ++h) {
+        const uint64_t at = piece.offset + n * image + c * channel + h * row;
+        for (uint64_t w = 0; w < width; ++w) (*taken)[at + w * column] = true;
+      }
+    }
+  }
+}
+
+void CheckOutput(const OutputPort& port, const Artifact& artifact) {
+  const uint64_t size = ProductOf(port.shape);
+  uint64_t elements = 0;
+  for (const Piece& piece : port.pieces) {
+    CheckDims(port, piece.dims);
+    if (!LiesIn(piece, size)) {
+      Fail("the artifact's tensor " + port.name + " has a piece that does not lie in it");
+    }
+    const uint64_t block = artifact.sizes.block;
+    const uint64_t lanes = (piece.channels + block - 1) / block * block;
+    const auto& [n, c, h, w] = piece.dims;
+    CheckPlace(port, piece.address, Product(Product(Product(n, lanes), h), w), artifact.program);
+    elements += ProductOf(piece.dims);
+    if (elements > size) break;
+  }
+  if (port.pieces.empty() || elements != size) {
+    Fail("the artifact's tensor " + port.name + " has pieces of another size");
+  }
+  std::vector<bool> taken(size);
+  for (const Piece& piece : port.pieces) Mark(piece, &taken);
+  if (!std::all_of(taken.begin(), taken.end(), [](bool each) { return each; })) {
+    Fail("the artifact's tensor " + port.name + " has pieces that overlap");
   }
 }
 
@@ -173,17 +259,11 @@ void ReadPorts(std::string_view data, Artifact* artifact) {
   Reader reader(data, "the artifact's section PORT");
   const uint32_t inputs = reader.U32();
   const uint32_t outputs = reader.U32();
-  for (uint32_t i = 0; i < inputs; ++i) artifact->inputs.push_back(ReadPort(&reader));
-  for (uint32_t i = 0; i < outputs; ++i) artifact->outputs.push_back(ReadPort(&reader));
+  for (uint32_t i = 0; i < inputs; ++i) artifact->inputs.push_back(ReadInput(&reader));
+  for (uint32_t i = 0; i < outputs; ++i) artifact->outputs.push_back(ReadOutput(&reader));
   reader.Finish();
-  for (const TensorPort& port : artifact->inputs) CheckPort(port, *artifact);
-  for (const TensorPort& port : artifact->outputs) {
-    CheckPort(port, *artifact);
-    if (!(port.fold == Fold())) {
-      Fail("the artifact's tensor " + port.name +
-           " is an output and has a fold; only inputs are folded");
-    }
-  }
+  for (const InputPort& port : artifact->inputs) CheckInput(port, *artifact);
+  for (const OutputPort& port : artifact->outputs) CheckOutput(port, *artifact);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ void CopyBlocks(const int8_t* from, int64_t from_step, int64_t count, int64_t bl
 // one after the other: what a copy of whole chunks writes too much belongs to the next of them.
 class Folder {
  public:
-  Folder(const TensorPort& port, int64_t block, const int8_t* dense)
+  Folder(const InputPort& port, int64_t block, const int8_t* dense)
       : fold_(port.fold),
         block_(block),
         images_(port.dims[0]),
@@ -140,7 +140,7 @@ class Folder {
 
 }  // namespace
 
-void PackFolded(const TensorPort& port, uint64_t block, const int8_t* dense, int8_t* blocked) {
+void PackFolded(const InputPort& port, uint64_t block, const int8_t* dense, int8_t* blocked) {
   Folder(port, static_cast<int64_t>(block), dense).Write(blocked);
 }
 

@@ -11,7 +11,7 @@ namespace zebra {
 // Fold images that lie pixel by pixel, [N][H][W][C], as `port` says, and write
 // [N][ceil(taps * C / block)][H'][W'][block]; padding lanes become 0. `dense` holds the bytes of
 // `port.dims` and nothing else is read.
-void PackFolded(const TensorPort& port, uint64_t block, const int8_t* dense, int8_t* blocked);
+void PackFolded(const InputPort& port, uint64_t block, const int8_t* dense, int8_t* blocked);
 
 }  // namespace zebra
 

@@ -10,10 +10,10 @@ namespace zebra {
 
 // Write the dense array of `port`, folded, as [N][ceil(C / block)][H][W][block]; padding lanes
 // become 0.
-void Pack(const TensorPort& port, uint32_t block, const int8_t* dense, int8_t* blocked);
+void Pack(const InputPort& port, uint32_t block, const int8_t* dense, int8_t* blocked);
 
-// The reverse, for a port without a fold; padding lanes are ignored.
-void Unpack(const TensorPort& port, uint32_t block, const int8_t* blocked, int8_t* dense);
+// Write all pieces of `port` to its dense array; `dram` is all of DRAM.
+void Unpack(const OutputPort& port, uint32_t block, const int8_t* dram, int8_t* dense);
 
 }  // namespace zebra
 

@@ -52,15 +52,14 @@ void Runner::Run(const std::vector<const int8_t*>& inputs, const std::vector<int
   Dram dram = TakeDram();
   int8_t* bytes = reinterpret_cast<int8_t*>(dram.get());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const TensorPort& port = artifact_.inputs[i];
+    const InputPort& port = artifact_.inputs[i];
     Pack(port, artifact_.sizes.block, inputs[i], bytes + port.address);
   }
   const auto start = std::chrono::steady_clock::now();
   const Counters counters = Simulate(dram.get());
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const TensorPort& port = artifact_.outputs[i];
-    Unpack(port, artifact_.sizes.block, bytes + port.address, outputs[i]);
+    Unpack(artifact_.outputs[i], artifact_.sizes.block, bytes, outputs[i]);
   }
   GiveBack(std::move(dram));
   std::lock_guard<std::mutex> lock(mutex_);

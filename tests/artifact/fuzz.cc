@@ -29,16 +29,23 @@ std::string Damaged(std::string file, std::mt19937* random) {
   return file;
 }
 
-// Packs every input that is not too big to try, each from an array of just its size.
-void PackInputs(const zebra::Artifact& artifact) {
+// Packs every input and unpacks every output that is not too big to try, from and to arrays of just
+// their sizes.
+void PackAndUnpack(const zebra::Artifact& artifact) {
   constexpr uint64_t kMost = 1 << 20;
   if (artifact.program.dram_bytes > kMost) return;
   std::vector<int8_t> dram(artifact.program.dram_bytes);
-  for (const zebra::TensorPort& port : artifact.inputs) {
+  for (const zebra::InputPort& port : artifact.inputs) {
     const auto& [n, c, h, w] = port.dims;
     if (n * c * h * w > kMost) continue;
     const std::vector<int8_t> dense(n * c * h * w);
     zebra::Pack(port, artifact.sizes.block, dense.data(), dram.data() + port.address);
+  }
+  for (const zebra::OutputPort& port : artifact.outputs) {
+    uint64_t size = 1;
+    for (int64_t extent : port.shape) size *= extent;
+    std::vector<int8_t> dense(size);
+    zebra::Unpack(port, artifact.sizes.block, dram.data(), dense.data());
   }
 }
 
@@ -52,14 +59,14 @@ int main(int count, char** arguments) {
   std::ifstream stream(arguments[1], std::ios::binary);
   const std::string sample((std::istreambuf_iterator<char>(stream)), {});
   const zebra::Artifact sound(sample);
-  PackInputs(sound);
+  PackAndUnpack(sound);
   std::mt19937 random(1);
   int refused = 0;
   const int copies = std::atoi(arguments[2]);
   for (int i = 0; i < copies; ++i) {
     try {
       zebra::Artifact artifact(Damaged(sample, &random));
-      PackInputs(artifact);
+      PackAndUnpack(artifact);
     } catch (const zebra::ArtifactError&) {
       ++refused;
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import pytest
 from tests.support.artifacts import (
+    BAD_OUTPUTS,
     BAD_PORTS,
     BROKEN,
     copy_artifact,
@@ -16,13 +16,12 @@ from tests.support.artifacts import (
     folded_artifact,
     resealed_copies,
     with_input,
+    with_output,
 )
 
-from zebra.artifact import Artifact, container
-from zebra.artifact.format import write_sections
+from zebra.artifact import Artifact
 from zebra.errors import ArtifactError
 from zebra.plugin.codegen import runtime_module
-from zebra.schedule.fold import Fold
 
 
 def test_a_sound_artifact_is_taken_as_it_is() -> None:
@@ -73,9 +72,8 @@ def test_contradictory_ports(kind: str) -> None:
     assert text in str(caught.value)
 
 
-def test_a_folded_output() -> None:
-    sample = copy_artifact()
-    (port,) = sample.compiled.outputs
-    compiled = replace(sample.compiled, outputs=(replace(port, fold=Fold(step=(1, 2))),))
-    with pytest.raises(ArtifactError, match="tensor y is an output and has a fold"):
-        runtime_module("copy", container.pack(write_sections(sample.config, compiled)))
+@pytest.mark.parametrize("kind", BAD_OUTPUTS)
+def test_contradictory_outputs(kind: str) -> None:
+    port, text = BAD_OUTPUTS[kind]
+    with pytest.raises(ArtifactError, match=text):
+        runtime_module("copy", with_output(port))

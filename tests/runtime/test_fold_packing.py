@@ -9,7 +9,7 @@ import pytest
 import tvm
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.support.artifacts import folded_artifact
+from tests.support.artifacts import folded_artifact, output_port
 from tests.support.graphs import config_of
 
 from zebra.artifact import Artifact
@@ -87,11 +87,11 @@ def test_padding_lanes_are_zero() -> None:
     artifact = folded_artifact()
     (source,), (target,) = artifact.compiled.inputs, artifact.compiled.outputs
     # Seen with all 16 lanes, the output shows what was packed behind the 12 channels.
-    n, _, h, w = target.dims
+    n, _, h, w = target.shape
     whole = (n, 16, h, w)
     artifact = Artifact(
         artifact.config,
-        replace(artifact.compiled, outputs=(replace(target, shape=whole, dims=whole),)),
+        replace(artifact.compiled, outputs=(output_port("y", whole, *target.addresses),)),
     )
     x = np.full(source.shape, 77, np.int8)
     (got,), _ = run_compiled(artifact.compiled, artifact.config, [x])

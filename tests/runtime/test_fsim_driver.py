@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.runtime.outcomes import simulated
+from tests.support.artifacts import output_port
 from tests.support.programs import legal_program, small_config
 
-from zebra.codegen.compiled import Compiled, TensorPort
+from zebra.codegen.compiled import Compiled, InputPort
 from zebra.errors import (
     AddressError,
     DriverError,
@@ -279,9 +280,9 @@ def test_a_missing_library_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 PORTS = {
-    "NCHW": TensorPort("x", (2, 5, 3, 2), "NCHW", (2, 5, 3, 2), 0),
-    "NHWC": TensorPort("x", (2, 3, 2, 5), "NHWC", (2, 5, 3, 2), 0),
-    "flat": TensorPort("x", (2, 30), "NCHW", (2, 30, 1, 1), 0),
+    "NCHW": InputPort("x", (2, 5, 3, 2), "NCHW", (2, 5, 3, 2), 0),
+    "NHWC": InputPort("x", (2, 3, 2, 5), "NHWC", (2, 5, 3, 2), 0),
+    "flat": InputPort("x", (2, 30), "NCHW", (2, 30, 1, 1), 0),
 }
 
 
@@ -297,7 +298,8 @@ def test_tensors_are_packed_as_the_architecture_says(name: str) -> None:
         channel = i[1] * BLOCK + i[4]
         expected = value[i[0], channel, i[2], i[3]] if channel < c else 0
         assert blocks[i] == expected
-    assert (unpack_output(port, BLOCK, packed) == array).all()
+    output = replace(output_port("x", port.dims, 0, port.layout), shape=port.shape)
+    assert (unpack_output(output, BLOCK, packed) == array).all()
 
 
 def copy_program(config_block: int) -> Compiled:
@@ -310,8 +312,8 @@ def copy_program(config_block: int) -> Compiled:
     ]
     size = vectors * block
     program = Program(encode_program(insns), 64 + size, 0, (Span(0, size),), (Span(64, size),))
-    source = TensorPort("x", (1, 6, 3, 2), "NCHW", (1, 6, 3, 2), 0)
-    target = TensorPort("y", (1, 3, 2, 6), "NHWC", (1, 6, 3, 2), 64)
+    source = InputPort("x", (1, 6, 3, 2), "NCHW", (1, 6, 3, 2), 0)
+    target = output_port("y", (1, 6, 3, 2), 64, "NHWC")
     return Compiled("copy", program, b"", (source,), (target,), ())
 
 

@@ -12,22 +12,32 @@ from typing import Any
 from zebra.artifact import Artifact, container
 from zebra.artifact.format import write_sections
 from zebra.artifact.rules import packed_bytes
-from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
 from zebra.hw import HwConfig, find_config
 from zebra.isa.codec import encode_program
 from zebra.isa.insns import DmaLevel, Engine, Load, Store
 from zebra.isa.program import Program, Span
 from zebra.schedule.fold import Fold
+from zebra.schedule.scatter import Piece
 from zebra.schedule.views import Dims
 
 FOLD = Fold((2, 3), (2, 1), (1, 1), (1, 1, 0, 1), -3)
 
 
+def output_port(name: str, dims: Dims, address: int, layout: str = "NCHW") -> OutputPort:
+    """A value of ``dims`` as an output in one piece."""
+    n, c, h, w = dims
+    shape, strides = dims, (c * h * w, h * w, w, 1)
+    if layout == "NHWC":
+        shape, strides = (n, h, w, c), (c * h * w, 1, w * c, c)
+    return OutputPort(name, shape, (Piece(name, c, 0, dims, 0, strides),), (address,))
+
+
 def copy_artifact(config: str = "zebra", name: str = "copy") -> Artifact:
     """A program that copies [1, 3, 1, 2] through ACT; its output is seen as NHWC."""
     hw = find_config(config)
-    source = TensorPort("x", (1, 3, 1, 2), "NCHW", (1, 3, 1, 2), 16)
-    target = TensorPort("y", (1, 1, 2, 3), "NHWC", (1, 3, 1, 2), 16 + 2 * hw.block)
+    source = InputPort("x", (1, 3, 1, 2), "NCHW", (1, 3, 1, 2), 16)
+    target = output_port("y", (1, 3, 1, 2), 16 + 2 * hw.block, "NHWC")
     return _copying(hw, name, source, target)
 
 
@@ -41,14 +51,12 @@ def folded_artifact(
     hw = hw or find_config("zebra")
     n, c, h, w = dims
     shape = (n, h, w, c) if layout == "NHWC" else dims
-    source = TensorPort("x", shape, layout, dims, 16, fold)
-    target = TensorPort(
-        "y", source.packed, "NCHW", source.packed, 16 + packed_bytes(source, hw.block)
-    )
+    source = InputPort("x", shape, layout, dims, 16, fold)
+    target = output_port("y", source.packed, 16 + packed_bytes(source, hw.block))
     return _copying(hw, "folded", source, target)
 
 
-def _copying(hw: HwConfig, name: str, source: TensorPort, target: TensorPort) -> Artifact:
+def _copying(hw: HwConfig, name: str, source: InputPort, target: OutputPort) -> Artifact:
     """A program that copies the bytes of ``source`` to ``target``, behind 16 constant bytes."""
     size = packed_bytes(source, hw.block)
     vectors = size // hw.block
@@ -116,10 +124,17 @@ def sample_file(tags: tuple[str, ...] = container.TAGS, **changes: bytes) -> byt
     return sealed(b"".join(section(tag, sections[tag]) for tag in tags))
 
 
-def with_input(port: TensorPort) -> bytes:
+def with_input(port: InputPort) -> bytes:
     """The sample's file with another input port, whatever it says."""
     artifact = copy_artifact()
     compiled = replace(artifact.compiled, inputs=(port,))
+    return container.pack(write_sections(artifact.config, compiled))
+
+
+def with_output(port: OutputPort) -> bytes:
+    """The sample's file with another output port, whatever it says."""
+    artifact = copy_artifact()
+    compiled = replace(artifact.compiled, outputs=(port,))
     return container.pack(write_sections(artifact.config, compiled))
 
 
@@ -133,8 +148,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "bad-magic": (lambda: b"\x7fELF" * 20, "is not a Zebra artifact"),
     "one-byte-short": (_cut, "is truncated: it has"),
     "one-byte-long": (lambda: sample_file() + b"\0", "header promises"),
-    "future-version": (lambda: sealed(b"", version=4), "version 4, from a newer Zebra"),
-    "past-version": (lambda: sealed(b"", version=2), "version 2, from an older Zebra"),
+    "future-version": (lambda: sealed(b"", version=5), "version 5, from a newer Zebra"),
+    "past-version": (lambda: sealed(b"", version=3), "version 3, from an older Zebra"),
     "version-zero": (lambda: sealed(b"", version=0), "never existed"),
     "checksum": (lambda: _cut() + b"\xff", "corrupt: its checksum"),
     "missing": (lambda: sample_file(container.TAGS[:-1]), "has no section CNST"),
@@ -187,22 +202,22 @@ BROKEN_FOR_PYTHON: dict[str, tuple[Callable[[], bytes], str]] = {
 """Files whose fault is in a section that only Python reads."""
 
 
-def _folded(**changes: Any) -> TensorPort:
+def _folded(**changes: Any) -> InputPort:
     """The sample's input with a fold."""
-    return TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 16, Fold(**changes))
+    return InputPort("x", (6,), "NCHW", (1, 3, 1, 2), 16, Fold(**changes))
 
 
-BAD_PORTS: dict[str, tuple[TensorPort, str]] = {
-    "shape": (TensorPort("x", (7,), "NCHW", (1, 3, 1, 2), 16), "cannot become"),
-    "nhwc": (TensorPort("x", (1, 3, 1, 2), "NHWC", (1, 3, 1, 2), 16), "cannot become"),
-    "in-constants": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 0), "outside the arena"),
-    "past-the-end": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 64), "outside the arena"),
-    "far-away": (TensorPort("x", (6,), "NCHW", (1, 3, 1, 2), 2**64 - 8), "outside the arena"),
+BAD_PORTS: dict[str, tuple[InputPort, str]] = {
+    "shape": (InputPort("x", (7,), "NCHW", (1, 3, 1, 2), 16), "cannot become"),
+    "nhwc": (InputPort("x", (1, 3, 1, 2), "NHWC", (1, 3, 1, 2), 16), "cannot become"),
+    "in-constants": (InputPort("x", (6,), "NCHW", (1, 3, 1, 2), 0), "outside the arena"),
+    "past-the-end": (InputPort("x", (6,), "NCHW", (1, 3, 1, 2), 64), "outside the arena"),
+    "far-away": (InputPort("x", (6,), "NCHW", (1, 3, 1, 2), 2**64 - 8), "outside the arena"),
     "overflow": (
-        TensorPort("x", (2**32, 2**32), "NCHW", (2**32, 2**16, 2**16, 1), 16),
+        InputPort("x", (2**32, 2**32), "NCHW", (2**32, 2**16, 2**16, 1), 16),
         "more than 4294967296 elements",
     ),
-    "empty": (TensorPort("x", (0,), "NCHW", (1, 0, 1, 2), 16), "tensor x has"),
+    "empty": (InputPort("x", (0,), "NCHW", (1, 0, 1, 2), 16), "tensor x has"),
     "no-taps": (_folded(taps=(0, 1)), "at least 1"),
     "negative-taps": (_folded(taps=(-3, -1)), "at least 1"),
     "no-step": (_folded(step=(1, 0)), "at least 1"),
@@ -217,11 +232,40 @@ BAD_PORTS: dict[str, tuple[TensorPort, str]] = {
     ),
     "many-pixels": (_folded(pads=(2**31 - 1, 2**31 - 1, 2**31 - 1, 0)), "outside the arena"),
     "hidden-elements": (
-        TensorPort(
-            "x", (2**20, 2**20), "NCHW", (1, 1, 2**20, 2**20), 16, Fold(step=(2**20, 2**20))
-        ),
+        InputPort("x", (2**20, 2**20), "NCHW", (1, 1, 2**20, 2**20), 16, Fold(step=(2**20, 2**20))),
         "more than 4294967296 elements",
     ),
-    "rank": (TensorPort("x", (1,) * 9, "NCHW", (1, 1, 1, 1), 16), "tensor x has"),
+    "rank": (InputPort("x", (1,) * 9, "NCHW", (1, 1, 1, 1), 16), "tensor x has"),
 }
 """Ports that contradict the sample's program: the port, and what the refusal says."""
+
+
+def _pieces(*changes: dict[str, Any], shape: tuple[int, ...] = (1, 1, 2, 3)) -> OutputPort:
+    """The sample's output with its piece changed, once for each of ``changes``."""
+    port = copy_artifact().compiled.outputs[0]
+    pieces = tuple(replace(port.pieces[0], **change) for change in changes)
+    return OutputPort("y", shape, pieces, port.addresses * len(pieces))
+
+
+BAD_OUTPUTS: dict[str, tuple[OutputPort, str]] = {
+    "none": (_pieces(), "pieces of another size"),
+    "missing": (_pieces({}, shape=(1, 1, 2, 4)), "pieces of another size"),
+    "twice": (_pieces({}, {}), "pieces of another size"),
+    "overlapping": (_pieces({"strides": (6, 1, 1, 1)}), "pieces that overlap"),
+    "behind": (_pieces({"offset": 1}), "does not lie in it"),
+    "far": (_pieces({"offset": 2**64 - 1}), "does not lie in it"),
+    "steps": (_pieces({"strides": (6, 1, 6, 2**63)}), "does not lie in it"),
+    "channels": (_pieces({"first": 1}), "does not lie in it"),
+    "many-channels": (_pieces({"channels": 2**40}), "does not lie in it"),
+    "no-pixels": (_pieces({"dims": (1, 3, 0, 2)}), "tensor y has"),
+    "elements": (
+        _pieces({"dims": (1, 1, 2**20, 2**20)}, shape=(2**20, 2**20)),
+        "more than 4294967296 elements",
+    ),
+    "address": (
+        OutputPort("y", (1, 1, 2, 3), _pieces({}).pieces, (2**64 - 8,)),
+        "outside the arena",
+    ),
+    "in-constants": (OutputPort("y", (1, 1, 2, 3), _pieces({}).pieces, (0,)), "outside the arena"),
+}
+"""Outputs that contradict the sample's program: the port, and what the refusal says."""

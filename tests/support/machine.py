@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,7 +16,7 @@ from zebra.isa.semantics import execute
 def run_golden(
     compiled: Compiled, config: HwConfig, inputs: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Values [N, C, H, W] of the outputs by name; inputs are given the same way."""
+    """Outputs by name, in their ports' shapes; inputs are values [N, C, H, W]."""
     dram = np.zeros(compiled.program.dram_bytes, np.uint8)
     dram[: len(compiled.constants)] = np.frombuffer(compiled.constants, np.uint8)
     for port in compiled.inputs:
@@ -24,9 +25,13 @@ def run_golden(
     execute(compiled.program, config, dram)
     outputs = {}
     for port in compiled.outputs:
-        n, c, h, w = port.dims
-        shape = (n, -(-c // config.block), h, w, config.block)
-        span = dram[port.address : port.address + int(np.prod(shape))].view(np.int8)
-        value = span.reshape(shape).transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)
-        outputs[port.name] = value[:, :c]
+        dense = np.zeros(math.prod(port.shape), np.int8)
+        for piece, address in zip(port.pieces, port.addresses, strict=True):
+            n, c, h, w = piece.dims
+            shape = (n, -(-piece.channels // config.block), h, w, config.block)
+            span = dram[address : address + math.prod(shape)].view(np.int8)
+            value = span.reshape(shape).transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)
+            index = np.indices(piece.dims).reshape(4, -1).T @ np.array(piece.strides)
+            dense[piece.offset + index] = value[:, piece.first : piece.first + c].reshape(-1)
+        outputs[port.name] = dense.reshape(port.shape)
     return outputs

@@ -1,8 +1,10 @@
 """The payload of each section of an artifact, to bytes and back.
 
-PORT: u32 inputs, u32 outputs, then the ports in calling order: string name,
-u32 layout (0 NCHW, 1 NHWC), u32 rank, u64 shape[rank], u64 dims[4], u64 address,
-then its fold: i32 taps[2], step[2], dilation[2], pads[4], pad value.
+PORT: u32 inputs, u32 outputs, then the inputs and the outputs in calling order. An
+input: string name, u32 rank, u64 shape[rank], u32 layout (0 NCHW, 1 NHWC), u64
+dims[4], u64 address, then its fold: i32 taps[2], step[2], dilation[2], pads[4], pad
+value. An output: string name, u32 rank, u64 shape[rank], u32 pieces, each: string
+value, u64 channels, u64 first, u64 dims[4], u64 offset, u64 strides[4], u64 address.
 DRAM: u64 dram_bytes, u64 constant_bytes, u32 inputs, u32 outputs, then the
 spans: u64 start, u64 size.
 """
@@ -15,11 +17,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zebra.artifact.stream import Reader, Writer
-from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
 from zebra.errors import ArtifactError, ConfigError
 from zebra.hw import HwConfig
 from zebra.isa.program import Program, Span
 from zebra.schedule.fold import Fold
+from zebra.schedule.scatter import Piece
 from zebra.version import VERSION
 
 LAYOUTS = ("NCHW", "NHWC")
@@ -112,33 +115,70 @@ def _write_sizes(config: HwConfig) -> bytes:
 def _write_ports(compiled: Compiled) -> bytes:
     writer = Writer()
     writer.u32(len(compiled.inputs), len(compiled.outputs))
-    for port in compiled.inputs + compiled.outputs:
-        writer.text(port.name)
-        writer.u32(LAYOUTS.index(port.layout), len(port.shape))
-        writer.u64(*port.shape, *port.dims, port.address)
+    for port in compiled.inputs:
+        _write_shape(writer, port)
+        writer.u32(LAYOUTS.index(port.layout))
+        writer.u64(*port.dims, port.address)
         fold = port.fold
         writer.i32(*fold.taps, *fold.step, *fold.dilation, *fold.pads, fold.pad_value)
+    for output in compiled.outputs:
+        _write_shape(writer, output)
+        writer.u32(len(output.pieces))
+        for piece, address in zip(output.pieces, output.addresses, strict=True):
+            writer.text(piece.value)
+            writer.u64(piece.channels, piece.first, *piece.dims)
+            writer.u64(piece.offset, *piece.strides, address)
     return writer.bytes()
 
 
-def _read_ports(reader: Reader) -> tuple[tuple[TensorPort, ...], tuple[TensorPort, ...]]:
+def _write_shape(writer: Writer, port: InputPort | OutputPort) -> None:
+    writer.text(port.name)
+    writer.u32(len(port.shape))
+    writer.u64(*port.shape)
+
+
+def _read_ports(reader: Reader) -> tuple[tuple[InputPort, ...], tuple[OutputPort, ...]]:
     inputs, outputs = reader.u32(2)
-    ports = [_read_port(reader) for _ in range(inputs + outputs)]
+    ports = (
+        tuple(_read_input(reader) for _ in range(inputs)),
+        tuple(_read_output(reader) for _ in range(outputs)),
+    )
     reader.finish()
-    return tuple(ports[:inputs]), tuple(ports[inputs:])
+    return ports
 
 
-def _read_port(reader: Reader) -> TensorPort:
+def _read_shape(reader: Reader) -> tuple[str, tuple[int, ...]]:
     name = reader.text()
-    layout, rank = reader.u32(2)
+    (rank,) = reader.u32(1)
+    return name, reader.u64(rank)
+
+
+def _read_input(reader: Reader) -> InputPort:
+    name, shape = _read_shape(reader)
+    (layout,) = reader.u32(1)
     if layout >= len(LAYOUTS):
         raise ArtifactError(
             f"{reader.where}: layout {layout} of {name} is not one of 0..{len(LAYOUTS) - 1}; "
             "build the artifact again"
         )
-    shape = reader.u64(rank)
     n, c, h, w, address = reader.u64(5)
-    return TensorPort(name, shape, LAYOUTS[layout], (n, c, h, w), address, _read_fold(reader))
+    return InputPort(name, shape, LAYOUTS[layout], (n, c, h, w), address, _read_fold(reader))
+
+
+def _read_output(reader: Reader) -> OutputPort:
+    name, shape = _read_shape(reader)
+    (count,) = reader.u32(1)
+    found = [_read_piece(reader) for _ in range(count)]
+    pieces, addresses = tuple(piece for piece, _ in found), tuple(at for _, at in found)
+    return OutputPort(name, shape, pieces, addresses)
+
+
+def _read_piece(reader: Reader) -> tuple[Piece, int]:
+    value = reader.text()
+    channels, first, n, c, h, w = reader.u64(6)
+    offset, image, channel, row, column, address = reader.u64(6)
+    strides = (image, channel, row, column)
+    return Piece(value, channels, first, (n, c, h, w), offset, strides), address
 
 
 def _read_fold(reader: Reader) -> Fold:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import math
 
-from zebra.codegen.compiled import Compiled, TensorPort
+import numpy as np
+
+from zebra.codegen.compiled import Compiled, InputPort, OutputPort
 from zebra.errors import ArtifactError
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.isa.program import Program
 from zebra.numerics import INT8_MAX, INT8_MIN
-from zebra.schedule.fold import NO_FOLD
 
 MAX_DRAM_BYTES = 1 << 32
 """A DRAM address has 32 bits."""
 MAX_RANK = 8
 
 
-def packed_bytes(port: TensorPort, block: int) -> int:
+def packed_bytes(port: InputPort, block: int) -> int:
     """DRAM bytes of the folded, blocked value [N][ceil(C / block)][H][W][block]."""
     n, c, h, w = port.packed
     return n * -(-c // block) * h * w * block
@@ -50,28 +51,15 @@ def check(config: HwConfig, compiled: Compiled, origin: str) -> None:
                 f"{origin}: the span {span.start}..{span.stop} lies outside the arena "
                 f"{program.constant_bytes}..{program.dram_bytes}; build it again"
             )
-    for port in compiled.inputs + compiled.outputs:
-        _check_port(port, program, config.block, origin)
-    for port in compiled.outputs:
-        if port.fold != NO_FOLD:
-            raise ArtifactError(
-                f"{origin}: tensor {port.name} is an output and has a fold; only inputs are "
-                "folded; build it again"
-            )
+    for port in compiled.inputs:
+        _check_input(port, program, config.block, origin)
+    for output in compiled.outputs:
+        _check_output(output, program, config.block, origin)
 
 
-def _check_port(port: TensorPort, program: Program, block: int, origin: str) -> None:
+def _check_input(port: InputPort, program: Program, block: int, origin: str) -> None:
     n, c, h, w = port.dims
-    if len(port.shape) > MAX_RANK or min((*port.shape, *port.dims)) < 1:
-        raise ArtifactError(
-            f"{origin}: tensor {port.name} has shape {port.shape} and dims {port.dims}; at most "
-            f"{MAX_RANK} axes of at least 1 are possible"
-        )
-    if math.prod(port.dims) > MAX_DRAM_BYTES:
-        raise ArtifactError(
-            f"{origin}: tensor {port.name} has dims {port.dims}, more than {MAX_DRAM_BYTES} "
-            "elements; build it again"
-        )
+    _check_extents(port.name, port.shape, port.dims, origin)
     if port.layout == "NHWC":
         fits = port.shape == (n, h, w, c)
     else:
@@ -82,15 +70,64 @@ def _check_port(port: TensorPort, program: Program, block: int, origin: str) -> 
             f"dims {port.dims}; build it again"
         )
     _check_fold(port, origin)
-    stop = port.address + packed_bytes(port, block)
-    if port.address < program.constant_bytes or stop > program.dram_bytes:
+    _check_place(port.name, port.address, packed_bytes(port, block), program, origin)
+
+
+def _check_output(port: OutputPort, program: Program, block: int, origin: str) -> None:
+    """Every piece inside the array and inside DRAM, and every element in one piece."""
+    size = math.prod(port.shape)
+    for piece, address in zip(port.pieces, port.addresses, strict=True):
+        _check_extents(port.name, port.shape, piece.dims, origin)
+        n, c, h, w = piece.dims
+        last = piece.offset
+        last += sum((extent - 1) * stride for extent, stride in zip(piece.dims, piece.strides))
+        inside = last < size and piece.first + c <= piece.channels
+        if not inside or piece.channels > MAX_DRAM_BYTES:
+            raise ArtifactError(
+                f"{origin}: tensor {port.name} of shape {port.shape} has a piece of dims "
+                f"{piece.dims} that does not lie in it; build it again"
+            )
+        stored = n * -(-piece.channels // block) * h * w * block
+        _check_place(port.name, address, stored, program, origin)
+    if not port.pieces or sum(math.prod(piece.dims) for piece in port.pieces) != size:
         raise ArtifactError(
-            f"{origin}: tensor {port.name} at {port.address}..{stop} lies outside the arena "
+            f"{origin}: tensor {port.name} of shape {port.shape} has pieces of another size; "
+            "build it again"
+        )
+    if not _is_partition(port):
+        raise ArtifactError(f"{origin}: tensor {port.name} has pieces that overlap; build it again")
+
+
+def _is_partition(port: OutputPort) -> bool:
+    """Whether pieces that lie inside, and are as large as the array together, do not overlap."""
+    taken = np.zeros(math.prod(port.shape), np.bool_)
+    for piece in port.pieces:
+        piece.of(taken)[:] = True
+    return bool(taken.all())
+
+
+def _check_extents(name: str, shape: tuple[int, ...], dims: tuple[int, ...], origin: str) -> None:
+    if len(shape) > MAX_RANK or min((*shape, *dims)) < 1:
+        raise ArtifactError(
+            f"{origin}: tensor {name} has shape {shape} and dims {dims}; at most "
+            f"{MAX_RANK} axes of at least 1 are possible"
+        )
+    if max(math.prod(shape), math.prod(dims)) > MAX_DRAM_BYTES:
+        raise ArtifactError(
+            f"{origin}: tensor {name} has shape {shape} and dims {dims}, more than "
+            f"{MAX_DRAM_BYTES} elements; build it again"
+        )
+
+
+def _check_place(name: str, address: int, size: int, program: Program, origin: str) -> None:
+    if address < program.constant_bytes or address + size > program.dram_bytes:
+        raise ArtifactError(
+            f"{origin}: tensor {name} at {address}..{address + size} lies outside the arena "
             f"{program.constant_bytes}..{program.dram_bytes}; build it again"
         )
 
 
-def _check_fold(port: TensorPort, origin: str) -> None:
+def _check_fold(port: InputPort, origin: str) -> None:
     fold = port.fold
     if min(*fold.taps, *fold.step, *fold.dilation) < 1:
         raise ArtifactError(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from zebra.isa.program import Program
 from zebra.schedule.fold import NO_FOLD, Fold
+from zebra.schedule.scatter import Piece
 from zebra.schedule.views import Dims
 
 
 @dataclass(frozen=True, slots=True)
-class TensorPort:
-    """An input or output of the program; see docs/architecture.md, "Compiled and Artifact"."""
+class InputPort:
+    """An input of the program; see docs/architecture.md, "Compiled and Artifact"."""
 
     name: str
     shape: tuple[int, ...]
@@ -24,6 +25,19 @@ class TensorPort:
     def packed(self) -> Dims:
         """Dimensions of the value as DRAM holds it: ``dims``, folded."""
         return self.fold.folded(self.dims)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPort:
+    """An output of the program: a dense array of ``shape``, scattered from ``pieces``.
+
+    ``addresses`` has the DRAM address of each piece's value.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    addresses: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,6 @@ class Compiled:
     name: str
     program: Program
     constants: bytes
-    inputs: tuple[TensorPort, ...]
-    outputs: tuple[TensorPort, ...]
+    inputs: tuple[InputPort, ...]
+    outputs: tuple[OutputPort, ...]
     layers: tuple[LayerSpan, ...]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from zebra.codegen.accum import emit_accum, plan_accum
 from zebra.codegen.chain import plan_chain
-from zebra.codegen.compiled import Compiled, LayerSpan, TensorPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
 from zebra.codegen.constants import ConstantPool, pack_activation
 from zebra.codegen.elementwise import emit_elementwise, plan_elementwise
 from zebra.codegen.emitter import Emitter
@@ -14,12 +14,11 @@ from zebra.codegen.gemm import GemmGenerator, plan_gemm
 from zebra.codegen.move import emit_move, plan_move
 from zebra.codegen.stripes import emit_chain
 from zebra.errors import UnsupportedError
-from zebra.graph.nodes import Graph, Port
+from zebra.graph.nodes import Graph
 from zebra.hw import HwConfig
 from zebra.isa.program import Program, Span
 from zebra.isa.verify import verify
 from zebra.schedule.cost import best_gemm_tiling
-from zebra.schedule.fold import NO_FOLD, Fold
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
@@ -103,29 +102,22 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose, check: Verify
         emit(emitter)
         last = len(emitter.stream)
         layers.append(LayerSpan(layer.name, layer.origin, first, last, layer.macs, layer.vec_macs))
-    graph, unfolded = schedule.graph, (NO_FOLD,) * len(schedule.outputs)
-    inputs = _ports(graph, graph.inputs, schedule.inputs, schedule.folds, addresses)
-    outputs = _ports(graph, graph.outputs, schedule.outputs, unfolded, addresses)
     program = Program(
         emitter.code(),
         end,
         len(constants),
         _spans(schedule.inputs, addresses),
-        _spans(schedule.outputs, addresses),
+        _spans(schedule.results.values(), addresses),
     )
     check(program, config)
+    inputs, outputs = _inputs(schedule, addresses), _outputs(schedule, addresses)
     return Compiled(schedule.graph.name, program, constants, inputs, outputs, tuple(layers))
 
 
-def _ports(
-    graph: Graph,
-    ports: tuple[Port, ...],
-    views: tuple[View, ...],
-    folds: tuple[Fold, ...],
-    addresses: dict[str, int],
-) -> tuple[TensorPort, ...]:
+def _inputs(schedule: Schedule, addresses: dict[str, int]) -> tuple[InputPort, ...]:
+    graph = schedule.graph
     return tuple(
-        TensorPort(
+        InputPort(
             port.value,
             port.shape,
             port.layout,
@@ -133,9 +125,17 @@ def _ports(
             addresses[view.buffer],
             fold,
         )
-        for port, view, fold in zip(ports, views, folds, strict=True)
+        for port, view, fold in zip(graph.inputs, schedule.inputs, schedule.folds, strict=True)
     )
 
 
-def _spans(views: tuple[View, ...], addresses: dict[str, int]) -> tuple[Span, ...]:
+def _outputs(schedule: Schedule, addresses: dict[str, int]) -> tuple[OutputPort, ...]:
+    at = {value: addresses[view.buffer] for value, view in schedule.results.items()}
+    return tuple(
+        OutputPort(port.value, port.shape, pieces, tuple(at[piece.value] for piece in pieces))
+        for port, pieces in zip(schedule.graph.outputs, schedule.outputs, strict=True)
+    )
+
+
+def _spans(views: Iterable[View], addresses: dict[str, int]) -> tuple[Span, ...]:
     return tuple(Span(addresses[view.buffer], view.size) for view in views)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from zebra.codegen.compiled import Compiled, TensorPort
+from zebra.codegen.compiled import Compiled, InputPort, OutputPort
 from zebra.codegen.constants import pack_activation
 from zebra.errors import DriverError, InputError
 from zebra.hw import HwConfig
@@ -92,17 +92,7 @@ def run_program(
     )
 
 
-def _blocked(port: TensorPort, block: int) -> tuple[int, int, int, int, int]:
-    """Shape [N, ceil(C / block), H, W, block] of the port's value in DRAM."""
-    n, c, h, w = port.packed
-    return n, -(-c // block), h, w, block
-
-
-def _place(port: TensorPort, block: int) -> slice:
-    return slice(port.address, port.address + math.prod(_blocked(port, block)))
-
-
-def pack_input(port: TensorPort, block: int, array: Int8s) -> npt.NDArray[np.uint8]:
+def pack_input(port: InputPort, block: int, array: Int8s) -> npt.NDArray[np.uint8]:
     """The bytes of ``array``, int8 of the port's shape, as DRAM holds it; padding lanes are 0."""
     if array.dtype != np.int8 or array.shape != port.shape:
         raise InputError(
@@ -114,14 +104,16 @@ def pack_input(port: TensorPort, block: int, array: Int8s) -> npt.NDArray[np.uin
     return np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
 
 
-def unpack_output(port: TensorPort, block: int, data: npt.NDArray[np.uint8]) -> Int8s:
-    """The int8 array of the port's shape from its bytes in DRAM."""
-    n, c, h, w = port.dims
-    lanes_last = data.view(np.int8).reshape(_blocked(port, block))
-    value = lanes_last.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
-    if port.layout == "NHWC":
-        value = value.transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(value).reshape(port.shape)
+def unpack_output(port: OutputPort, block: int, dram: npt.NDArray[np.uint8]) -> Int8s:
+    """The int8 array of the port's shape from all bytes of DRAM."""
+    dense = np.zeros(math.prod(port.shape), np.int8)
+    for piece, address in zip(port.pieces, port.addresses, strict=True):
+        n, c, h, w = piece.dims
+        stored = (n, -(-piece.channels // block), h, w, block)
+        lanes_last = dram[address : address + math.prod(stored)].view(np.int8).reshape(stored)
+        value = lanes_last.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)
+        piece.of(dense)[:] = value[:, piece.first : piece.first + c]
+    return dense.reshape(port.shape)
 
 
 def run_compiled(
@@ -143,10 +135,8 @@ def run_compiled(
     dram = np.zeros(compiled.program.dram_bytes, np.uint8)
     dram[: len(compiled.constants)] = np.frombuffer(compiled.constants, np.uint8)
     for port, array in zip(compiled.inputs, inputs, strict=True):
-        dram[_place(port, config.block)] = pack_input(port, config.block, array)
+        packed = pack_input(port, config.block, array)
+        dram[port.address : port.address + packed.size] = packed
     counters = run_program(compiled.program, config, dram, threads, kernel)
-    outputs = [
-        unpack_output(port, config.block, dram[_place(port, config.block)])
-        for port in compiled.outputs
-    ]
+    outputs = [unpack_output(port, config.block, dram) for port in compiled.outputs]
     return outputs, counters

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zebra.artifact import Artifact
-from zebra.artifact.rules import packed_bytes
 from zebra.codegen.compiled import Compiled
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
@@ -181,8 +180,8 @@ class RegionProfile:
     @property
     def dram_bytes_min(self) -> int:
         """Constants, inputs, outputs and instructions, each once."""
-        compiled, block = self.artifact.compiled, self.config.block
-        ports = sum(packed_bytes(port, block) for port in compiled.inputs + compiled.outputs)
+        program = self.artifact.compiled.program
+        ports = sum(span.size for span in program.inputs + program.outputs)
         return self.weight_bytes + ports + self.code_bytes
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
@@ -13,6 +14,7 @@ from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import AccumLayer, Layer, MoveLayer
 from zebra.schedule.memory import Lifetime
 from zebra.schedule.place import Placement, place
+from zebra.schedule.scatter import Outputs, Scattered, scatter_outputs
 from zebra.schedule.select import select
 from zebra.schedule.views import View
 
@@ -24,16 +26,18 @@ ALIGNMENT = 64
 class Schedule:
     """Layers in execution order with the lifetimes of the buffers they use.
 
-    ``inputs`` and ``outputs`` are the views of the region's ports, in calling
-    order; ``folds`` says how each input is folded before it lies in its view;
-    ``constants`` are the buffers that hold constant tensors.
+    ``inputs`` are the views of the region's input ports, in calling order; ``folds``
+    says how each input is folded before it lies in its view. ``results`` are the views
+    of the values that the driver takes, and ``outputs`` how it makes the region's
+    output ports of them. ``constants`` are the buffers that hold constant tensors.
     """
 
     graph: g.Graph
     layers: tuple[Layer, ...]
     lifetimes: dict[str, Lifetime]
     inputs: tuple[View, ...]
-    outputs: tuple[View, ...]
+    results: dict[str, View]
+    outputs: Outputs
     constants: dict[str, g.Constant]
     folds: tuple[Fold, ...]
 
@@ -44,18 +48,22 @@ FIRST = 6
 
 def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     """Schedule ``graph`` for ``config``, layer by layer in the graph's order."""
-    found = [_lowered(graph, each, config) for each in fold_alternatives(graph, config)]
+    scattered = scatter_outputs(graph, config)
+    found = [
+        _lowered(scattered, each, config) for each in fold_alternatives(scattered.graph, config)
+    ]
     chosen = found[0]
     if len(found) > 1:
         chosen = min(found, key=lambda low: price(low.layers, low.exposed, FIRST, config))
     layers = chain(chosen.layers, chosen.exposed, config)
-    lifetimes = _lifetimes(layers, chosen.inputs, chosen.outputs, chosen.placement)
+    lifetimes = _lifetimes(layers, chosen)
     return Schedule(
         graph,
         tuple(layers),
         lifetimes,
         chosen.inputs,
-        tuple(chosen.outputs),
+        chosen.results,
+        scattered.outputs,
         chosen.placement.constants,
         chosen.folds,
     )
@@ -67,66 +75,68 @@ class _Lowered:
 
     layers: list[Layer]
     inputs: tuple[View, ...]
-    outputs: list[View]
+    results: dict[str, View]
     placement: Placement
     folds: tuple[Fold, ...]
 
     @property
     def exposed(self) -> set[str]:
-        """Buffers that the region's caller reads."""
-        return {view.buffer for view in self.outputs}
+        """Buffers that the driver reads."""
+        return {view.buffer for view in self.results.values()}
 
 
-def _lowered(graph: g.Graph, folded: Folded, config: HwConfig) -> _Lowered:
-    """The layers of ``graph`` on folded inputs."""
-    on_folds, folds = folded
+def _lowered(scattered: Scattered, folded: Folded, config: HwConfig) -> _Lowered:
+    """The layers of a graph on folded inputs."""
+    graph, (on_folds, folds) = scattered.graph, folded
     placement = place(on_folds, config.block)
     layers = [
-        _counted(layer, own)
+        _counted(layer, own, scattered.macs)
         for node, own in zip(on_folds.nodes, graph.nodes, strict=True)
         for layer in select(node, placement.views)
     ]
     inputs = tuple(placement.views[port.value] for port in graph.inputs)
-    outputs: list[View] = []
-    for index, port in enumerate(graph.outputs):
-        view = _own_output(placement, port.value, index, graph, outputs)
+    results: dict[str, View] = {}
+    for port in graph.outputs:
+        view = _own_result(placement, port.value, graph, results)
         if view.buffer != placement.views[port.value].buffer:
             layers.append(
                 MoveLayer(f"{port.value}.out", "output", (placement.views[port.value],), view)
             )
-        outputs.append(view)
-    layers = fuse(layers, {view.buffer for view in outputs}, config)
-    return _Lowered(layers, inputs, outputs, placement, folds)
+        results[port.value] = view
+    layers = fuse(layers, {view.buffer for view in results.values()}, config)
+    return _Lowered(layers, inputs, results, placement, folds)
 
 
-def _counted(layer: Layer, own: g.Node) -> Layer:
-    """A convolution's layer with the multiply-accumulates of ``own``, which no fold changed."""
+def _counted(layer: Layer, own: g.Node, counts: Mapping[str, int]) -> Layer:
+    """A convolution's layer with the multiply-accumulates of ``own``, which no fold changed.
+
+    ``counts`` has those of nodes that were rewritten before.
+    """
     if not isinstance(own, g.Conv2d):
         return layer
     macs = math.prod(own.shape) * math.prod(own.weight.shape[1:])
+    macs = counts.get(own.name, macs)
     return replace(layer, macs=macs, vec_macs=macs if isinstance(layer, AccumLayer) else 0)
 
 
-def _own_output(
-    placement: Placement, value: str, index: int, graph: g.Graph, taken: list[View]
+def _own_result(
+    placement: Placement, value: str, graph: g.Graph, taken: Mapping[str, View]
 ) -> View:
-    """An output needs a buffer of its own, wholly written (padding lanes too)."""
+    """A result needs a buffer of its own, wholly written (padding lanes too)."""
     view = placement.views[value]
     produced = not isinstance(graph.node(value), g.Input | g.Constant)
     own = View.blocked(view.buffer, view.dims, view.block)
-    if produced and view == own and all(view.buffer != other.buffer for other in taken):
+    if produced and view == own and all(view.buffer != other.buffer for other in taken.values()):
         return view
-    return View.blocked(f"{value}.out{index}", view.dims, view.block)
+    return View.blocked(f"{value}.out", view.dims, view.block)
 
 
-def _lifetimes(
-    layers: list[Layer], inputs: tuple[View, ...], outputs: list[View], placement: Placement
-) -> dict[str, Lifetime]:
+def _lifetimes(layers: list[Layer], chosen: _Lowered) -> dict[str, Lifetime]:
     """First and last step at which each buffer (constants apart) is in use."""
     spans: dict[str, Lifetime] = {}
 
     def use(view: View, step: int) -> None:
-        if view.buffer in placement.constants:
+        if view.buffer in chosen.placement.constants:
             return
         end = view.offset + view.size
         old = spans.get(view.buffer, Lifetime(end, step, step))
@@ -137,11 +147,11 @@ def _lifetimes(
             last=max(old.last, step),
         )
 
-    for view in inputs:
+    for view in chosen.inputs:
         use(view, -1)
     for step, layer in enumerate(layers):
         for view in (*layer.inputs, *layer.written):
             use(view, step)
-    for view in outputs:
+    for view in chosen.results.values():
         use(view, len(layers))
     return spans
