@@ -6,8 +6,13 @@ import os
 import sys
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TOPHUB_LOCATION", "NONE")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("zebra", deadline=None)
+settings.load_profile("zebra")
 
 
 @pytest.fixture

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from zebra.codegen import compile_graph
+from zebra.graph import interpret
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig, find_config
 from zebra.runtime.cycle import simulate
+from zebra.runtime.fsim import run_compiled
 from zebra.schedule import plan
 from zebra.schedule.layers import ChainLayer, Layer
 from zebra.schedule.plan import Schedule
@@ -109,7 +113,7 @@ def test_without_room_for_line_buffers_layers_run_one_by_one() -> None:
 
 def test_wide_rows_are_divided_where_nothing_looks_at_neighbours() -> None:
     x = g.Input("x", (), (1, 96, 40, 160))
-    twice = add("twice", x, x)
+    twice = replace(add("twice", x, x), scale_a=scale(96))
     table = g.Table("t", ("twice",), x.shape, np.arange(-128, 128).astype(np.int8))
     (layer,) = schedule(x, twice, table).layers
     assert names(layer) == ["twice", "t"]
@@ -130,3 +134,28 @@ def test_a_chain_moves_less_and_takes_no_longer(request: pytest.FixtureRequest) 
     assert alone.read.moved + alone.written.moved > (
         chained.read.moved + chained.written.moved + values
     )
+
+
+def top_down() -> g.Graph:
+    """A wide value and one of half its size, upsampled and added, as in feature pyramids."""
+    x = g.Input("x", (), (1, 96, 40, 160))
+    rows, columns = (tuple((2 * o, 2) for o in range(size // 2)) for size in x.shape[2:])
+    half = g.Pool("half", ("x",), (1, 96, 20, 80), g.PoolKind.MAX, rows, columns, g.Finish())
+    twice = add("twice", x, x)
+    up = g.Upsample("up", ("half",), x.shape, (2, 2))
+    return graph_of(x, half, twice, up, add("y", twice, up))
+
+
+def test_layers_whose_channels_do_not_mix_run_on_a_channel_block_at_a_time() -> None:
+    layers = plan(top_down(), CONFIG).layers
+    layer = layers[-1]
+    assert isinstance(layer, ChainLayer)
+    assert names(layer)[-3:] == ["twice", "up", "y"]
+    assert {part.out.dims[:2] for part in layer.parts} == {(6, 16)}
+
+
+def test_chains_of_channel_blocks_are_exact() -> None:
+    graph = top_down()
+    x = RNG.integers(-128, 128, graph.nodes[0].shape).astype(np.int8)
+    (got,), _ = run_compiled(compile_graph(graph, CONFIG), CONFIG, [x])
+    np.testing.assert_array_equal(got, interpret.call(graph, [x])[0])

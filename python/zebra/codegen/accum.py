@@ -26,7 +26,7 @@ from zebra.isa.insns import (
 )
 from zebra.schedule.cost import best_window_tiling
 from zebra.schedule.layers import AccumLayer, Window
-from zebra.schedule.tiling import WindowTiling, window_gap
+from zebra.schedule.tiling import WindowTiling, window_gap, window_share
 from zebra.schedule.views import blocks
 
 IDENTITY = Scale(np.full(1, 1 << 30, np.int32), np.full(1, 30, np.int32))
@@ -49,6 +49,8 @@ class AccumPlan:
     """Address of the taps as diagonal weight tiles, for the array."""
     alone: bool
     """It loads its input itself, and spreads channel blocks as window_gap says."""
+    rows_on_array: int
+    """Rows of each tile that the array sums, if it is alone."""
 
     @property
     def diagonal_tiles(self) -> int:
@@ -91,10 +93,12 @@ def plan_accum(
             config,
             layer.taps is not None,
         )
-    diagonal = None
+    diagonal, rows = None, 0
+    if alone and widen and window_share(layer, tiling, config):
+        on_array, rows = True, window_share(layer, tiling, config)
     if on_array and layer.taps is not None:
         diagonal = pool.add(pack_diagonal(layer.taps, config.block))
-    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal, alone)
+    return AccumPlan(layer, tiling, address, widen, tuple(passes), diagonal, alone, rows)
 
 
 def accum_nest(
@@ -162,7 +166,12 @@ class AccumMaker(Maker):
         self.taps = room.slots(Memory.PAR, taps, sets)
         self.pars = [room.slots(Memory.PAR, size, sets) for size in entries]
         if plan.diagonal is not None:
+            diagonals = room.copies(diagonals, wgt=plan.diagonal_tiles)
             self.diagonals = room.slots(Memory.WGT, plan.diagonal_tiles, diagonals)
+
+    def share(self, tile: Tile) -> int:
+        """Rows of ``tile`` that the array sums."""
+        return tile.rows[1] * self.plan.rows_on_array // self.tiling.pixels[0]
 
     def early(self, tile: Tile, target: int, on_array: int = 0) -> None:
         """All of ``tile``, or what VEC sums of it: all but the last ``on_array`` rows."""

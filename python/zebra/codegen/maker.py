@@ -24,6 +24,11 @@ class Maker(ABC):
         That is all of it, unless GEMM has a share: the last ``on_array`` rows.
         """
 
+    def share(self, tile: Tile) -> int:
+        """Rows of ``tile`` that GEMM sums where the layer runs alone."""
+        del tile
+        return 0
+
     def late(self, tile: Tile, target: int, on_array: int = 0) -> None:
         """GEMM's share of ``tile``, and its result; nothing without one."""
         del tile, target, on_array
@@ -37,5 +42,7 @@ def emit_tiles(
     outs = room.slots(Memory.ACT, size, maker.count)
     for index, tile in enumerate(tiles(out, tiling.blocks, tiling.pixels)):
         target, _ = outs.get(index)
-        maker.early(tile, target)
+        on_array = maker.share(tile)
+        maker.early(tile, target, on_array)
+        maker.late(tile, target, on_array)
         emitter.store_tile(out, tile, target)

@@ -9,7 +9,7 @@ from zebra.hw import HwConfig
 from zebra.schedule.cost import Estimate
 from zebra.schedule.estimate import chain_estimate, layer_estimate
 from zebra.schedule.layers import ChainLayer, FusedLayer, Layer
-from zebra.schedule.pipeline import Chain, narrowed, unfinished
+from zebra.schedule.pipeline import Chain, by_blocks, narrowed, unfinished
 
 PARTS = (2, 4, 5, 7, 8, 10, 16, 20)
 """Parts of a row that are tried where whole rows do not fit."""
@@ -135,9 +135,8 @@ def _chains(
 def _in_parts(
     members: Sequence[Layer], outside: frozenset[str], config: HwConfig
 ) -> tuple[Sequence[Layer] | None, tuple[int, Estimate] | None]:
-    """Layers whose whole rows do not fit, on parts of rows if they work pixel by pixel."""
-    for number in PARTS:
-        narrow = narrowed(members, number)
+    """Layers whose whole rows do not fit, on rows of one channel block or on parts of rows."""
+    for narrow in (by_blocks(members), *(narrowed(members, number) for number in PARTS)):
         if narrow is None:
             continue
         whole = Chain()

@@ -99,16 +99,15 @@ def _repeats(view: View) -> bool:
 
 
 def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -> list[Layer]:
-    """VEC layers joined to the 1x1 convolution that alone reads them."""
+    """Layers joined to the 1x1 convolution that alone reads them, what gains most first."""
     makers = {layer.out.buffer: layer for layer in layers if layer.out.buffer in private}
-    joined: dict[str, FusedLayer] = {}
-    taken: set[str] = set()
+    found: list[tuple[float, Layer, FusedLayer]] = []
     for layer in layers:
         gemm = layer.gemm if isinstance(layer, FusedLayer) else layer
         if not isinstance(gemm, GemmLayer) or not _pointwise(gemm):
             continue
         maker = makers.get(gemm.inputs[0].buffer)
-        if maker is None or maker.name in taken or not _makes(maker, gemm):
+        if maker is None or not _makes(maker, gemm):
             continue
         assert isinstance(maker, AccumLayer | BinaryLayer | GemmLayer | TableLayer)
         candidate = FusedLayer(
@@ -123,9 +122,15 @@ def _with_before(layers: Sequence[Layer], private: set[str], config: HwConfig) -
             vec_macs=maker.vec_macs + layer.vec_macs,
         )
         assert isinstance(layer, GemmLayer | FusedLayer)
-        if _pays(candidate, layer, config):
-            joined[layer.name] = candidate
-            taken |= {layer.name, maker.name}
+        gain = _gain(candidate, layer, config)
+        if gain is not None:
+            found.append((gain, maker, candidate))
+    joined: dict[str, FusedLayer] = {}
+    taken: set[str] = set()
+    for _, maker, candidate in sorted(found, key=lambda each: -each[0]):
+        if not {candidate.name, maker.name} & taken:
+            joined[candidate.name] = candidate
+            taken |= {candidate.name, maker.name}
     gone = {layer.before.name for layer in joined.values() if layer.before is not None}
     return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
 
@@ -147,7 +152,7 @@ def _with_first(layers: Sequence[Layer], private: set[str], config: HwConfig) ->
             first=first,
             macs=first.macs + layer.macs,
         )
-        if _pays(candidate, layer, config):
+        if _gain(candidate, layer, config) is not None:
             joined[layer.name] = candidate
     gone = {layer.first.name for layer in joined.values() if layer.first is not None}
     return [joined.get(layer.name, layer) for layer in layers if layer.name not in gone]
@@ -181,12 +186,13 @@ def _fits(layer: FusedLayer, config: HwConfig) -> bool:
     return True
 
 
-def _pays(fused: FusedLayer, alone: GemmLayer | FusedLayer, config: HwConfig) -> bool:
-    """Whether the joined layer fits and is cheaper than its two parts one after the other."""
+def _gain(fused: FusedLayer, alone: GemmLayer | FusedLayer, config: HwConfig) -> float | None:
+    """What the joined layer saves of its two parts' price; None if nothing, or it does not fit."""
     other = fused.before if fused.first is None else fused.first
     assert other is not None
     apart = layer_estimate(alone, config) + layer_estimate(other, config)
     try:
-        return layer_estimate(fused, config).price(config) <= apart.price(config)
+        gain = apart.price(config) - layer_estimate(fused, config).price(config)
     except UnsupportedError:
-        return False
+        return None
+    return gain if gain >= 0 else None

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from zebra.errors import UnsupportedError
 from zebra.hw import HwConfig
-from zebra.schedule.layers import Window
+from zebra.schedule.layers import AccumLayer, Window
 
 IntArray = npt.NDArray[np.int64]
 
@@ -317,6 +317,21 @@ def window_gap(size: int, pixels: tuple[int, int], weighted: bool) -> int:
     machine: an odd distance keeps their inputs in different banks.
     """
     return 1 - size % 2 if pixels == (1, 1) and not weighted else 0
+
+
+def window_share(layer: AccumLayer, tiling: WindowTiling, config: HwConfig) -> int:
+    """Rows of each tile of a depthwise layer, run alone, that the array sums.
+
+    As many as make VEC, which also requantizes, and the array equally busy; none where
+    the taps do not fit WGT as diagonal tiles, or take longer to load than they save.
+    """
+    kernel, (_, _, high, wide) = layer.window.kernel, layer.out.dims
+    taps = kernel[0] * kernel[1]
+    if tiling.kernel != kernel or tiling.blocks * taps > config.wgt_entries:
+        return 0
+    rows = tiling.pixels[0] * (taps + 1) // (2 * taps)
+    saved = high * wide / config.rows * rows / tiling.pixels[0]
+    return rows if saved > config.block**2 / config["DRAM_BYTES_PER_CYCLE"] else 0
 
 
 def window_tilings(
