@@ -327,14 +327,15 @@ def best_window_tiling(
 
 def _window_work(
     tiling: WindowTiling, weighted: bool, config: HwConfig
-) -> tuple[float, int, int, int]:
-    """How good a tile is: its sums a cycle, then its taps and its size."""
+) -> tuple[int, int, int, int]:
+    """How good a tile is: eighths of all rows that are busy, then its taps and its size."""
     taps = tiling.kernel[0] * tiling.kernel[1]
     pixels = tiling.pixels[0] * tiling.pixels[1]
     inner = tiling.blocks if pixels == 1 and not weighted else pixels
     groups = -(-inner // config.rows)
     cycles = groups if groups == 1 else max(groups, SUM_LATENCY)
-    return inner / cycles, taps, tiling.blocks * pixels, tiling.pixels[1]
+    rate = round(8 * inner / (cycles * config.rows))
+    return rate, taps, tiling.blocks * pixels, tiling.pixels[1]
 
 
 def best_pixel_tiling(
