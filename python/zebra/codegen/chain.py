@@ -122,7 +122,7 @@ class Constants:
             self._here.add((number, place))
             whole = (0, self._plan.stripes.stages[number].out_blocks)
             load_parameters(self._emitter, post, Slots([address]), whole, *whole)
-        return address + block * post.vectors * post.per_channel
+        return address + block * post.stride
 
     def taps(self, number: int, plan: AccumPlan, block: int) -> int:
         """PAR address of the depthwise taps of channel blocks from ``block`` on."""

@@ -111,11 +111,10 @@ class ElementwiseMaker(Maker):
             strides.append((column, row, source.pixels))
         a = strides[0]
         b = strides[1] if len(strides) > 1 else (0, 0, 0)
-        par = self.plan.post.vectors if self.plan.post.per_channel else 0
         return (
             PostLevel(tile.columns[1], 1, a[0], b[0]),
             PostLevel(tile.rows[1], tile.columns[1], a[1], b[1]),
-            PostLevel(tile.blocks, tile.pixels, a[2], b[2], par),
+            PostLevel(tile.blocks, tile.pixels, a[2], b[2], self.plan.post.stride),
         )
 
 

@@ -28,6 +28,11 @@ class PostPlan:
     table: int | None
     """Address of the table in the constant segment."""
 
+    @property
+    def stride(self) -> int:
+        """PAR vectors from one channel block's parameters to the next's."""
+        return self.vectors if self.per_channel else 0
+
     def entries(self, blocks: int) -> int:
         """PAR vectors that ``blocks`` channel blocks need."""
         return self.vectors * (blocks if self.per_channel else 1)
@@ -113,10 +118,9 @@ def issue_post(
 
 def post_levels(tile: Tile, plan: PostPlan) -> tuple[PostLevel, ...]:
     """The loops over a tile [blocks][rows][columns] from A to the destination."""
-    stride = plan.vectors if plan.per_channel else 0
     columns = tile.columns[1]
     return (
         PostLevel(columns, 1, 1),
         PostLevel(tile.rows[1], columns, columns),
-        PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, stride),
+        PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, plan.stride),
     )

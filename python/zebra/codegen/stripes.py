@@ -82,15 +82,13 @@ class StripeGenerator:
         self.emitter.issue(Fill(sram=address, value=buffer.pad_value, loops=merge_levels(levels)))
 
     def _new(self, buffer: LineBuffer, stripe: int) -> Span:
-        """(first, count) of the rows that a stripe adds; the padding next to them is filled."""
-        if not 0 <= stripe < len(buffer.ends):
-            return 0, 0
-        start, end = buffer.ends[stripe - 1] if stripe else 0, buffer.ends[stripe]
+        """The rows that a stripe adds; the padding next to them is filled."""
+        start, count = buffer.new(stripe)
         if stripe == 0:
             self._fill_rows(buffer, -buffer.top, buffer.top)
-        if start < end == buffer.view.dims[2]:
-            self._fill_rows(buffer, end, buffer.bottom)
-        return start, end - start
+        if count and start + count == buffer.view.dims[2]:
+            self._fill_rows(buffer, start + count, buffer.bottom)
+        return start, count
 
     def _load(self, buffer: LineBuffer, image: int, stripe: int) -> None:
         columns = (0, buffer.view.dims[3])
@@ -101,11 +99,8 @@ class StripeGenerator:
             )
 
     def _store(self, buffer: LineBuffer, image: int, stripe: int) -> None:
-        if not 0 <= stripe < len(buffer.ends):
-            return
-        start, end = buffer.ends[stripe - 1] if stripe else 0, buffer.ends[stripe]
         columns = (0, buffer.view.dims[3])
-        for rows in runs((start, end - start), (buffer, 0, 1)):
+        for rows in runs(buffer.new(stripe), (buffer, 0, 1)):
             tile = Tile(image, 0, buffer.blocks, rows, columns)
             self.emitter.store_rows(
                 buffer.view, tile, buffer.address(rows[0]), buffer.pitch, buffer.width
@@ -227,7 +222,7 @@ class StripeGenerator:
                     rows[1] * width,
                     rows[1] * width,
                     0,
-                    post.vectors if post.per_channel else 0,
+                    post.stride,
                 ),
             )
             issue_post(self.emitter, post, par, (Memory.ACC, acc), (Memory.ACC, acc), levels)
@@ -257,7 +252,7 @@ class StripeGenerator:
                     target.width,
                     rows[1] * width,
                     0,
-                    post.vectors if post.per_channel else 0,
+                    post.stride,
                 ),
             )
             a = (Memory.ACC, acc + (row - rows[0]) * width)
@@ -281,7 +276,7 @@ class StripeGenerator:
                         (
                             stage.out_blocks,
                             target.width,
-                            post.vectors if post.per_channel else 0,
+                            post.stride,
                         ),
                     )
                 )

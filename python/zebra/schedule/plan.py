@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
-from zebra.schedule.chain import chain, price
+from zebra.schedule.chain import chain, parts, price
 from zebra.schedule.fold import Fold, Folded, fold_alternatives
 from zebra.schedule.fuse import fuse
 from zebra.schedule.layers import AccumLayer, Layer, MoveLayer
@@ -52,9 +52,7 @@ def plan(graph: g.Graph, config: HwConfig) -> Schedule:
     found = [
         _lowered(scattered, each, config) for each in fold_alternatives(scattered.graph, config)
     ]
-    chosen = found[0]
-    if len(found) > 1:
-        chosen = min(found, key=lambda low: price(low.layers, low.exposed, FIRST, config))
+    chosen = _cheapest(found, config)
     layers = chain(chosen.layers, chosen.exposed, config)
     lifetimes = _lifetimes(layers, chosen)
     return Schedule(
@@ -83,6 +81,29 @@ class _Lowered:
     def exposed(self) -> set[str]:
         """Buffers that the driver reads."""
         return {view.buffer for view in self.results.values()}
+
+
+def _cheapest(found: Sequence[_Lowered], config: HwConfig) -> _Lowered:
+    """The one whose first layers cost least, as far as all have the same operators in them."""
+    cuts = [_cuts(low.layers[:FIRST]) for low in found]
+    common = max(set(cuts[0]).intersection(*cuts[1:]), key=len, default=None)
+    if len(found) == 1 or common is None:
+        return found[0]
+    prices = [
+        price(low.layers, low.exposed, cut[common], config)
+        for low, cut in zip(found, cuts, strict=True)
+    ]
+    return found[prices.index(min(prices))]
+
+
+def _cuts(layers: Sequence[Layer]) -> dict[frozenset[str], int]:
+    """How many layers from the first on have just these operators in them, for each number."""
+    names: set[str] = set()
+    cuts: dict[frozenset[str], int] = {}
+    for count, layer in enumerate(layers, 1):
+        names.update(part.name for part in parts(layer))
+        cuts[frozenset(names)] = count
+    return cuts
 
 
 def _lowered(scattered: Scattered, folded: Folded, config: HwConfig) -> _Lowered:

@@ -107,6 +107,13 @@ class LineBuffer:
         """One pixel that stands for all (broadcast)."""
         return self.view.strides[2] == 0
 
+    def new(self, stripe: int) -> tuple[int, int]:
+        """(first, count) of the rows that a stripe adds; none outside of the stripes."""
+        if not 0 <= stripe < len(self.ends):
+            return 0, 0
+        start = self.ends[stripe - 1] if stripe else 0
+        return start, self.ends[stripe] - start
+
     def address(self, row: int, column: int = 0) -> int:
         """ACT address of a pixel of the image, or of the padding around it."""
         return self.base + (row + self.top) % self.rows * self.pitch + self.left + column
