@@ -103,7 +103,7 @@ def test_the_page_needs_nothing_else(profile: Profile, tmp_path: Path) -> None:
     assert "<h1>a &lt;b&gt;%%DATA%%&lt;/b&gt; &amp; c&lt;/script&gt;</h1>" in text
     assert reader.tags.count("canvas") == 1
     assert reader.tags.count("svg") == 1 + len(profile.regions)
-    dots = sum(1 for layer in profile.layers if layer.macs and layer.window)
+    dots = sum(1 for row in profile.rows if row.macs and row.window and not row.parts)
     assert reader.tags.count("circle") == dots
 
 
@@ -112,8 +112,17 @@ def test_the_page_has_every_layer_and_instruction(profile: Profile, tmp_path: Pa
     found = re.search(r"const DATA = (.*);\n", (tmp_path / "page.html").read_text())
     assert found
     data = json.loads(found[1].replace("<\\/", "</"))
-    assert [layer["name"] for layer in data["layers"]] == [layer.name for layer in profile.layers]
-    assert sum(layer["cycles"] for layer in data["layers"]) == data["cycles"] == profile.cycles
+    rows = data["layers"]
+    assert [row["name"] for row in rows] == [row.name for row in profile.rows]
+    single = [row for row in rows if row["chain"] < 0]
+    assert [row["name"] for row in single] == [layer.name for layer in profile.layers]
+    assert sum(row["cycles"] for row in single) == data["cycles"] == profile.cycles
+    for place, chain in enumerate(rows):
+        parts = [row for row in rows if row["chain"] == place]
+        assert not parts or sum(row["cycles"] for row in parts) == chain["cycles"]
+    # An instruction belongs to a chain's layer, never to the chain as a whole.
+    owners = {piece[2] for lane in data["slices"] for piece in lane}
+    assert owners <= set(range(len(rows))) - {row["chain"] for row in rows}
     counts = [piece[4] for lane in data["slices"] for piece in lane]
     assert sum(counts) == profile.code_bytes // WORD_BYTES
 
@@ -122,10 +131,20 @@ def test_merging_keeps_every_instruction(profile: Profile) -> None:
     region = profile.regions[0]
     single = instruction_slices(region)
     few, gap = merged_slices(region, len(single) // 2)
-    assert len(few) <= max(len(single) // 2, 4 * len(region.layers))
+    assert len(few) <= len(single) // 2
     assert gap > 0
     assert sum(piece.count for piece in few) == len(single)
     assert merged_slices(region, len(single)) == (single, 0)
+
+
+def test_merging_ends_with_one_slice_a_layer(profile: Profile) -> None:
+    """And engine; the layers of a chain are the chain's then."""
+    region = profile.regions[0]
+    few, _ = merged_slices(region, 1)
+    assert sum(piece.count for piece in few) == len(instruction_slices(region))
+    assert len(few) == len({(piece.engine, piece.layer) for piece in few})
+    single = [place for place, row in enumerate(region.rows) if row in region.layers]
+    assert {piece.layer for piece in few} == set(single)
 
 
 @pytest.mark.parametrize("write", [write_page, write_trace])

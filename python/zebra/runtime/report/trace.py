@@ -109,7 +109,7 @@ def _instruction_events(region: RegionProfile, place: _Place) -> Iterator[Event]
     code = region.artifact.compiled.program.code
     for piece in instruction_slices(region):
         opcode = code[piece.first * WORD_BYTES] & (1 << OPCODE_BITS) - 1
-        name = "no layer" if piece.layer == NO_LAYER else region.layers[piece.layer].name
+        name = "no layer" if piece.layer == NO_LAYER else region.rows[piece.layer].name
         args = {"instruction": piece.first, "cycles": piece.end - piece.start}
         category = Word.REGISTRY[opcode].__name__
         yield place.event(LAYERS + 1 + piece.engine, name, category, piece.start, piece.end, args)
