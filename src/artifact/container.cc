@@ -10,7 +10,7 @@ namespace zebra {
 namespace {
 
 constexpr std::string_view kMagic = "ZEBRAART";
-constexpr uint32_t kFormatVersion = 4;
+constexpr uint32_t kFormatVersion = 5;
 constexpr size_t kHeaderBytes = 24;
 constexpr size_t kCheckedFrom = 16;
 constexpr std::array<std::string_view, kSections> kTags = {"CONF", "HASH", "HWSZ", "META",

@@ -14,6 +14,7 @@ from tests.support.artifacts import (
     BAD_PORTS,
     BROKEN,
     BROKEN_FOR_PYTHON,
+    chain_artifact,
     copy_artifact,
     damaged_copies,
     folded_artifact,
@@ -28,7 +29,7 @@ from zebra.errors import ArtifactError
 from zebra.isa.program import Span
 
 
-@pytest.mark.parametrize("make", [copy_artifact, folded_artifact])
+@pytest.mark.parametrize("make", [copy_artifact, folded_artifact, chain_artifact])
 def test_bytes_and_back(make: Callable[[], Artifact]) -> None:
     artifact = make()
     assert Artifact.from_bytes(artifact.to_bytes()) == artifact
@@ -72,7 +73,7 @@ def test_any_ports_survive(
     assert Artifact.from_bytes(artifact.to_bytes()) == artifact
 
 
-@pytest.mark.parametrize("make", [copy_artifact, folded_artifact])
+@pytest.mark.parametrize("make", [copy_artifact, folded_artifact, chain_artifact])
 def test_every_random_damage_is_an_artifact_error(make: Callable[[], Artifact]) -> None:
     for what, data in damaged_copies(make().to_bytes(), 1000, seed=1):
         with pytest.raises(ArtifactError):

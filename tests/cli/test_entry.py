@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.artifacts import chain_artifact
 
 from zebra.cli import main
 from zebra.cli.choices import read_numbers, read_shapes
@@ -158,3 +159,12 @@ def test_shapes_and_numbers_are_read() -> None:
     assert read_numbers("--mean", "0.5,1") == (0.5, 1.0)
     with pytest.raises(UsageError, match="--std 1;2: give one number"):
         read_numbers("--std", "1;2")
+
+
+def test_disasm_tells_the_layers_of_a_chain_apart(tmp_path: Path, capsys: Capture) -> None:
+    chain_artifact().save(tmp_path / "net.zart")
+    assert main(["disasm", str(tmp_path / "net.zart")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = [line if line.startswith(";") else line.split()[1] for line in lines]
+    heads = ["; copy for zebra", "; copy: nn.identity"]
+    assert words == [*heads, ";   a", "LOAD", ";   b", "STORE"]

@@ -12,6 +12,7 @@ from tvm import relay
 
 from zebra.errors import ConfigError, UsageError
 from zebra.relay import inspect
+from zebra.relay.inspect import HostOp, Region, Report
 from zebra.relay.supported import FLOAT
 
 qnn = relay.qnn.op
@@ -64,8 +65,13 @@ def test_text_and_json() -> None:
     assert lines[0] == "kv260: 1 region, 80.0 % of 5760 multiply-accumulates"
     assert lines[1] == "  zebra_1: 1 nn.batch_flatten, 1 qnn.conv2d, 1 qnn.requantize"
     assert lines[2] == "on the host:"
-    assert lines[3].split() == ["operator", "count", "rule", "seen", "limit"]
-    assert len(lines) == 7
+    assert lines[3:6] == [
+        "  Float operators run on the host, unless they lie between quantized tensors as",
+        "  a table. Limit: 8 bits in and out; seen:",
+        "    float32 to float32: 1 nn.softmax",
+    ]
+    assert "    float32, int32, int8 to int32: 1 qnn.dense" in lines
+    assert max(map(len, lines)) <= 80
     data = json.loads(json.dumps(report.to_dict()))
     assert data["mac_share"] == report.mac_share
     assert data["host"][0] == {
@@ -75,6 +81,29 @@ def test_text_and_json() -> None:
         "seen": "float32 to float32",
         "limit": "8 bits in and out",
     }
+
+
+def test_a_rule_is_printed_once() -> None:
+    rule = "The ratio of the scales needs a right shift of 1..62."
+    seen = [("a", 2, "shift 63"), ("b", 1, "shift 64"), ("c", 1, "shift 63")]
+    host = tuple(HostOp(name, count, rule, what, "1..62") for name, count, what in seen)
+    assert str(Report("zebra", (), host, 0)).splitlines()[1:] == [
+        "on the host:",
+        f"  {rule} Limit: 1..62; seen:",
+        "    shift 63: 2 a, 1 c",
+        "    shift 64: 1 b",
+    ]
+
+
+def test_long_lists_are_wrapped() -> None:
+    operators = {f"operator{number}": number for number in range(20)}
+    region = Region("zebra_1", operators, 0, (), ())
+    lines = str(Report("zebra", (region,), (), 0)).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not any(line[-1].isdigit() and line[-2] == " " for line in lines)
+    assert " ".join(" ".join(lines[1:-1]).split()) == "zebra_1: " + ", ".join(
+        f"{count} {name}" for name, count in operators.items()
+    )
 
 
 def test_params_are_bound() -> None:

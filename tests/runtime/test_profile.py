@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from tests.support.chains import draw_chains
 from tests.support.graphs import random_config, random_graph
 from tests.support.timing import config
 
 from zebra.artifact import Artifact
 from zebra.codegen import compile_graph
-from zebra.codegen.compiled import Compiled, LayerSpan
+from zebra.codegen.compiled import Compiled, LayerPart, LayerSpan
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig
 from zebra.isa.access import accesses, addresses
@@ -211,6 +212,62 @@ def test_parts_of_a_random_network_add_up(seed: int) -> None:
     assert profile.dram_bytes_min <= profile.dram_bytes
     for layer in profile.layers:
         assert layer.mac_utilization <= 1
+
+
+def test_a_chain_by_hand() -> None:
+    """GEMM works 100 cycles for one layer and 25 for another, VEC for a third; 4 x 4 x 4."""
+    insns: list[Insn] = [
+        Load(lanes=4, loops=(DmaLevel(32, 4, 1),), signal=GEMM),
+        Gemm(loops=(GemmLevel(400, 1, 0, 1),), wait=LOAD),
+        Gemm(loops=(GemmLevel(100, 1, 0, 1),), signal=VEC),
+        Post(dst=100, loops=(PostLevel(50, 1, 1),), wait=GEMM),
+    ]
+    macs = 400 * 16, 100 * 8, 0
+    parts = tuple(LayerPart(name, "", own, 0) for name, own in zip("abc", macs))
+    span = LayerSpan("a..c", "", 0, 4, sum(macs), 0, parts, (0, 0, 1, 2))
+    program = Program(encode_program(insns), 1 << 20)
+    compiled = Compiled("by hand", program, b"", (), (), (span,))
+    (chain,) = profile_region(Artifact(config(), compiled)).layers
+    a, b, c = chain.parts
+    assert [part.engines["GEMM"].busy for part in chain.parts] == [100, 25, 0]
+    assert [part.engines["VEC"].busy for part in chain.parts] == [0, 0, 13]
+    assert [part.array.useful for part in chain.parts] == [100, 12.5, 0]
+    assert (a.read_bytes, b.read_bytes, c.read_bytes) == (128, 0, 0)
+    assert [part.code_bytes for part in chain.parts] == [128, 64, 64]
+    # GEMM waits for LOAD before the first, for nothing before the second.
+    assert a.window == a.engines["GEMM"].cycles > 100
+    assert b.window == b.engines["GEMM"].cycles
+    assert b.mac_utilization == 100 * 8 / (b.window * 64)
+    # The chain's time is GEMM's: the third layer runs when GEMM is done, and GEMM is busiest.
+    assert sum(part.cycles for part in chain.parts) == chain.cycles
+    assert c.cycles == 0
+    assert a.cycles == chain.cycles * a.window // (a.window + b.window)
+    assert (a.limit.resource, c.limit.resource) == (Resource.ARRAY, Resource.STALLS)
+
+
+@pytest.mark.parametrize("seed", [2, 4, 8, 19])
+def test_layers_of_drawn_chains_add_up(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    draw_chains(monkeypatch, rng)
+    hw = random_config(rng)
+    profile = profile_region(Artifact(hw, compile_graph(random_graph(seed), hw)))
+    chains = [layer for layer in profile.layers if layer.parts]
+    assert chains
+    for chain in chains:
+        for figure in ("cycles", "macs", "read_bytes", "written_bytes", "code_bytes"):
+            assert sum(getattr(part, figure) for part in chain.parts) == getattr(chain, figure)
+        for name, time in chain.engines.items():
+            parts = [part.engines[name] for part in chain.parts]
+            assert sum(part.busy for part in parts) == time.busy
+            for kind, cycles in time.stalled.items():
+                assert sum(part.stalled[kind] for part in parts) == cycles
+        array = chain.array
+        whole = array.useful + array.padding + array.rows + sum(array.stalled.values())
+        assert whole == pytest.approx(chain.engines["GEMM"].cycles)
+        assert len(merge(np.concatenate([part.dram.read for part in chain.parts]))) == len(
+            merge(chain.dram.read)
+        )
+    assert all(layer.array.useful >= 0 for layer in profile.rows)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -11,7 +11,8 @@ from zebra.codegen import compile_graph
 from zebra.graph import interpret
 from zebra.graph import nodes as g
 from zebra.hw import HwConfig, find_config
-from zebra.runtime.cycle import simulate
+from zebra.isa.insns import Engine
+from zebra.runtime.cycle import Spent, simulate
 from zebra.runtime.fsim import run_compiled
 from zebra.schedule import plan
 from zebra.schedule.layers import ChainLayer, Layer
@@ -159,3 +160,23 @@ def test_chains_of_channel_blocks_are_exact() -> None:
     x = RNG.integers(-128, 128, graph.nodes[0].shape).astype(np.int8)
     (got,), _ = run_compiled(compile_graph(graph, CONFIG), CONFIG, [x])
     np.testing.assert_array_equal(got, interpret.call(graph, [x])[0])
+
+
+def test_every_instruction_works_for_the_layer_that_needs_it() -> None:
+    """Weights and inputs for who reads them, results for who makes them."""
+    a = conv("a", X, 64)
+    b = pool("b", a)
+    c = conv("c", b, 32)
+    compiled = compile_graph(graph_of(X, a, b, c), CONFIG)
+    (chain,) = simulate(compiled, CONFIG).layers
+    first, second, third = chain.parts
+    assert [part.span.name for part in chain.parts] == ["a", "b", "c"]
+    assert [part.span.macs for part in chain.parts] == [9 * 64 * 64 * 28**2, 0, 9 * 64 * 32 * 14**2]
+    assert [part.macs[Engine.GEMM] for part in chain.parts] == [s.span.macs for s in chain.parts]
+    assert all(part.spent[Engine.VEC][Spent.BUSY] for part in chain.parts)
+    assert [part.written.useful for part in chain.parts] == [0, 0, 32 * 14**2]
+    # Parameters are 32 bits: offset, multiplier and shift of each channel.
+    weights = [9 * 64 * channels + 3 * 4 * channels for channels in (64, 32)]
+    assert first.read.useful == 64 * 28**2 + weights[0]
+    assert second.read.useful == 3 * 4 * CONFIG.block  # alike for all channels
+    assert third.read.useful == weights[1]

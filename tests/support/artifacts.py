@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import struct
 import zlib
@@ -10,9 +11,9 @@ from dataclasses import replace
 from typing import Any
 
 from zebra.artifact import Artifact, container
-from zebra.artifact.format import write_sections
+from zebra.artifact.format import canonical_json, write_sections
 from zebra.artifact.rules import packed_bytes
-from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerPart, LayerSpan, OutputPort
 from zebra.hw import HwConfig, find_config
 from zebra.isa.codec import encode_program
 from zebra.isa.insns import DmaLevel, Engine, Load, Store
@@ -138,6 +139,25 @@ def with_output(port: OutputPort) -> bytes:
     return container.pack(write_sections(artifact.config, compiled))
 
 
+def chain_artifact() -> Artifact:
+    """The sample with a chain for its layer: LOAD is the first part's, STORE the second's."""
+    sample = copy_artifact()
+    parts = LayerPart("a", "nn.identity", 7, 0), LayerPart("b", "", 5, 5)
+    (layer,) = sample.compiled.layers
+    layer = replace(layer, macs=12, vec_macs=5, parts=parts, owners=(0, 1))
+    return Artifact(sample.config, replace(sample.compiled, layers=(layer,)))
+
+
+def _with_parts(runs: list[int], last: int = 2) -> bytes:
+    """The chain's file with other owners and another end."""
+    artifact = chain_artifact()
+    sections = write_sections(artifact.config, artifact.compiled)
+    meta = json.loads(sections["META"])
+    meta["layers"][0][3] = last
+    meta["layers"][0][-1] = runs
+    return container.pack(sections | {"META": canonical_json(meta)})
+
+
 def _cut() -> bytes:
     return sample_file()[:-1]
 
@@ -148,8 +168,8 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "bad-magic": (lambda: b"\x7fELF" * 20, "is not a Zebra artifact"),
     "one-byte-short": (_cut, "is truncated: it has"),
     "one-byte-long": (lambda: sample_file() + b"\0", "header promises"),
-    "future-version": (lambda: sealed(b"", version=5), "version 5, from a newer Zebra"),
-    "past-version": (lambda: sealed(b"", version=3), "version 3, from an older Zebra"),
+    "future-version": (lambda: sealed(b"", version=6), "version 6, from a newer Zebra"),
+    "past-version": (lambda: sealed(b"", version=4), "version 4, from an older Zebra"),
     "version-zero": (lambda: sealed(b"", version=0), "never existed"),
     "checksum": (lambda: _cut() + b"\xff", "corrupt: its checksum"),
     "missing": (lambda: sample_file(container.TAGS[:-1]), "has no section CNST"),
@@ -198,6 +218,13 @@ BROKEN_FOR_PYTHON: dict[str, tuple[Callable[[], bytes], str]] = {
     "config-json": (lambda: sample_file(CONF=b"{"), "CONF is not JSON"),
     "config-value": (lambda: sample_file(CONF=b"{}"), "LOG_INP_WIDTH is missing"),
     "meta": (lambda: sample_file(META=b'{"config":"zebra"}'), "does not name the graph"),
+    "runs-of-half": (lambda: _with_parts([0, 1, 1]), "does not name the graph"),
+    "runs-of-nothing": (lambda: _with_parts([0, 2, 1, 0]), "does not name the graph"),
+    "endless-runs": (lambda: _with_parts([0, 1 << 60]), "does not name the graph"),
+    "runs-too-short": (lambda: _with_parts([1, 1]), "says of 1 instructions which part they"),
+    "no-runs": (lambda: _with_parts([]), "says of 0 instructions which part they"),
+    "no-such-part": (lambda: _with_parts([0, 1, 2, 1]), "not one of its 2"),
+    "layer-outside": (lambda: _with_parts([0, 2], last=3), "has instructions 0..3 of 2"),
 }
 """Files whose fault is in a section that only Python reads."""
 

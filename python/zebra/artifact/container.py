@@ -10,7 +10,7 @@ from zebra.artifact.stream import Reader, Writer
 from zebra.errors import ArtifactError
 
 MAGIC = b"ZEBRAART"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 TAGS = ("CONF", "HASH", "HWSZ", "META", "PORT", "DRAM", "CODE", "CNST")
 
 _HEADER = struct.Struct("<8sIIQ")

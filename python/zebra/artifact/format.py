@@ -7,19 +7,24 @@ value. An output: string name, u32 rank, u64 shape[rank], u32 pieces, each: stri
 value, u64 channels, u64 first, u64 dims[4], u64 offset, u64 strides[4], u64 address.
 DRAM: u64 dram_bytes, u64 constant_bytes, u32 inputs, u32 outputs, then the
 spans: u64 start, u64 size.
+META: JSON; a layer is [name, origin, first, last, macs, vec_macs, parts, owners], a
+part [name, origin, macs, vec_macs], and owners are runs: part, instructions, part ...
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from zebra.artifact.stream import Reader, Writer
-from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerPart, LayerSpan, OutputPort
 from zebra.errors import ArtifactError, ConfigError
 from zebra.hw import HwConfig
+from zebra.isa.fields import WORD_BYTES
 from zebra.isa.program import Program, Span
 from zebra.schedule.fold import Fold
 from zebra.schedule.scatter import Piece
@@ -44,9 +49,7 @@ def write_sections(config: HwConfig, compiled: Compiled) -> dict[str, bytes]:
                 "config": config.name,
                 "creator": f"zebra {VERSION}",
                 "graph": compiled.name,
-                "layers": [
-                    [s.name, s.origin, s.first, s.last, s.macs, s.vec_macs] for s in compiled.layers
-                ],
+                "layers": [_write_layer(span) for span in compiled.layers],
             }
         ),
         "PORT": _write_ports(compiled),
@@ -63,16 +66,38 @@ def read_sections(sections: Mapping[str, bytes], origin: str) -> tuple[HwConfig,
     inputs, outputs = _read_ports(Reader(sections["PORT"], f"{origin}: section PORT"))
     program = _read_dram(Reader(sections["DRAM"], f"{origin}: section DRAM"), sections["CODE"])
     try:
-        layers = tuple(
-            LayerSpan(str(name), str(note), int(first), int(last), int(macs), int(vec))
-            for name, note, first, last, macs, vec in meta["layers"]
-        )
+        instructions = len(program.code) // WORD_BYTES
+        layers = tuple(_read_layer(fields, instructions) for fields in meta["layers"])
         name = str(meta["graph"])
     except (KeyError, TypeError, ValueError, OverflowError):
         raise ArtifactError(
             f"{origin}: section META does not name the graph and its layers; build it again"
         ) from None
     return config, Compiled(name, program, sections["CNST"], inputs, outputs, layers)
+
+
+def _write_layer(span: LayerSpan) -> list[Any]:
+    parts = [[part.name, part.origin, part.macs, part.vec_macs] for part in span.parts]
+    runs = [(part, sum(1 for _ in run)) for part, run in groupby(span.owners)]
+    owners = [number for run in runs for number in run]
+    head = [span.name, span.origin, span.first, span.last, span.macs, span.vec_macs]
+    return [*head, parts, owners]
+
+
+def _read_layer(fields: Iterable[Any], instructions: int) -> LayerSpan:
+    """TypeError, ValueError or OverflowError where ``fields`` are not what was written.
+
+    A program of ``instructions`` has no longer layer.
+    """
+    name, origin, first, last, macs, vec_macs, parts, runs = fields
+    counts = [int(count) for count in runs[1::2]]
+    if any(count < 1 for count in counts) or sum(counts) > instructions:
+        raise ValueError("the runs do not fit the program")
+    pairs = zip(runs[::2], counts, strict=True)
+    owners = tuple(owner for part, count in pairs for owner in (int(part),) * count)
+    found = tuple(LayerPart(str(p), str(note), int(n), int(vec)) for p, note, n, vec in parts)
+    span = LayerSpan(str(name), str(origin), int(first), int(last), int(macs), int(vec_macs))
+    return replace(span, parts=found, owners=owners)
 
 
 def _read_json(data: bytes, where: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What must hold between the sections of an artifact, whoever made it.
 
-The native reader (src/artifact/artifact.cc) holds the same rules.
+The native reader (src/artifact/artifact.cc) holds the same rules, but those of layers,
+which it does not read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 
 import numpy as np
 
-from zebra.codegen.compiled import Compiled, InputPort, OutputPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
 from zebra.errors import ArtifactError
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
@@ -51,10 +52,32 @@ def check(config: HwConfig, compiled: Compiled, origin: str) -> None:
                 f"{origin}: the span {span.start}..{span.stop} lies outside the arena "
                 f"{program.constant_bytes}..{program.dram_bytes}; build it again"
             )
+    for layer in compiled.layers:
+        _check_layer(layer, len(program.code) // WORD_BYTES, origin)
     for port in compiled.inputs:
         _check_input(port, program, config.block, origin)
     for output in compiled.outputs:
         _check_output(output, program, config.block, origin)
+
+
+def _check_layer(layer: LayerSpan, instructions: int, origin: str) -> None:
+    """Layers are for people, and a profile adds up only where they are right."""
+    if not 0 <= layer.first <= layer.last <= instructions:
+        raise ArtifactError(
+            f"{origin}: layer {layer.name} has instructions {layer.first}..{layer.last} of "
+            f"{instructions}; build it again"
+        )
+    size = layer.last - layer.first
+    if layer.parts and len(layer.owners) != size:
+        raise ArtifactError(
+            f"{origin}: layer {layer.name} says of {len(layer.owners)} instructions which part "
+            f"they work for, and has {size}; build it again"
+        )
+    if not all(0 <= owner < len(layer.parts) for owner in set(layer.owners)):
+        raise ArtifactError(
+            f"{origin}: layer {layer.name} has instructions of a part that is not one of its "
+            f"{len(layer.parts)}; build it again"
+        )
 
 
 def _check_input(port: InputPort, program: Program, block: int, origin: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from zebra.errors import ZebraWarning
 
 if TYPE_CHECKING:
     from zebra.artifact import Artifact
+    from zebra.codegen.compiled import LayerSpan
 
 
 def inspect_model(
@@ -87,10 +88,22 @@ def _listing(artifact: Artifact) -> Iterator[str]:
     from zebra.isa.asm import disassemble
 
     compiled = artifact.compiled
-    starts = {layer.first: layer for layer in compiled.layers}
+    heads = _heads(compiled.layers)
     yield f"; {compiled.name} for {artifact.config.name}"
     for index, line in enumerate(disassemble(compiled.program.code)):
-        if index in starts:
-            layer = starts[index]
-            yield f"; {layer.name}: {layer.origin}" if layer.origin else f"; {layer.name}"
+        yield from heads.get(index, ())
         yield line
+
+
+def _heads(layers: Iterable[LayerSpan]) -> dict[int, list[str]]:
+    """Lines in front of an instruction: the layer that begins, and the part of a chain."""
+    heads: dict[int, list[str]] = {}
+    for layer in layers:
+        head = f"; {layer.name}: {layer.origin}" if layer.origin else f"; {layer.name}"
+        heads[layer.first] = [head]
+        before = None
+        for index, owner in enumerate(layer.owners, layer.first):
+            if owner != before:
+                heads.setdefault(index, []).append(f";   {layer.parts[owner].name}")
+            before = owner
+    return heads

@@ -135,24 +135,30 @@ def _print(found: Profile, html: Path | None, trace: Path | None) -> None:
 
 
 def _table(found: Profile) -> Table:
-    table = Table(title="Longest layers", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    """At most 80 columns wide, as long as names are short."""
+    table = Table(title="Longest layers", title_justify="left", title_style="bold")
+    table.box, table.pad_edge, table.padding = SIMPLE_HEAD, False, (0, 0)
     table.add_column("layer", no_wrap=True)
-    for name in ("cycles", "of all", "used", "roofline", "DRAM kB"):
+    for name in ("cycles", "of all", "used", "array", "VEC", "DRAM kB"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("limit")
     longest = sorted(found.layers, key=lambda layer: -layer.cycles)[:LONGEST]
     for layer in longest:
-        table.add_row(*_row(layer, max(found.cycles, 1)))
+        table.add_row(*_row(layer, layer, found.cycles))
+        for part in layer.parts:
+            table.add_row(*_row(part, layer, found.cycles), style="dim")
     return table
 
 
-def _row(layer: LayerProfile, cycles: int) -> tuple[str, ...]:
+def _row(layer: LayerProfile, whole: LayerProfile, cycles: int) -> tuple[str, ...]:
+    """``whole``: the layer itself, or its chain."""
+    busy = [layer.engines[name].busy / max(whole.window, 1) for name in ("GEMM", "VEC")]
     return (
-        layer.name,
+        layer.name if layer is whole else f"  {layer.name}",
         str(layer.cycles),
-        f"{layer.cycles / cycles:.1%}",
+        f"{layer.cycles / max(cycles, 1):.1%}",
         f"{layer.mac_utilization:.1%}" if layer.macs else "",
-        f"{layer.bound_cycles:.0f}",
+        *(f"{share:.0%}" if share else "" for share in busy),
         f"{layer.dram_bytes / 1000:.0f}",
         layer.limit.text,
     )

@@ -41,12 +41,24 @@ class OutputPort:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerPart:
+    """One layer of several that run as one; what a LayerSpan says of a layer, said of it."""
+
+    name: str
+    origin: str
+    macs: int
+    vec_macs: int
+
+
+@dataclass(frozen=True, slots=True)
 class LayerSpan:
     """Instructions [first, last) belong to the layer ``name`` (for people: ``origin``).
 
     ``macs``: multiply-accumulates of the network's own convolutions and dense layers
     in it, without what the accelerator adds (padding lanes and pixels); ``vec_macs``:
-    those of them that VEC does.
+    those of them that VEC does. ``parts`` are the layers of a chain of stripes, which run
+    side by side, and ``owners`` the part that each instruction works for, by its number;
+    both are empty for a layer that runs alone.
     """
 
     name: str
@@ -55,6 +67,8 @@ class LayerSpan:
     last: int
     macs: int
     vec_macs: int
+    parts: tuple[LayerPart, ...] = ()
+    owners: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

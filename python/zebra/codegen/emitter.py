@@ -106,8 +106,11 @@ class Tile:
 class Emitter:
     """Issues instructions in sequential order; tokens follow from what they touch.
 
-    What instructions touch in ``ignored`` memories asks for no tokens.
+    What instructions touch in ``ignored`` memories asks for no tokens. ``part`` is the
+    number of the part of a layer that what is issued next works for (``LayerSpan.owners``).
     """
+
+    part = 0
 
     def __init__(
         self,
@@ -121,6 +124,7 @@ class Emitter:
         self._tables = Slots(range(config.tab_entries))
         self._shapes = Shapes(config, ignored)
         self._words: list[int] = []
+        self._parts: list[int] = []
 
     def issue(self, insn: Insn) -> None:
         """Append one instruction; EncodingError names it and the field that does not fit."""
@@ -129,7 +133,12 @@ class Emitter:
         except EncodingError as error:
             raise EncodingError(f"instruction {len(self._words)}: {error}") from None
         self._words.append(word)
+        self._parts.append(self.part)
         self.stream.add(insn.ENGINE, touched)
+
+    def owners(self, first: int) -> tuple[int, ...]:
+        """The ``part`` of every instruction from ``first`` on."""
+        return tuple(self._parts[first:])
 
     def code(self) -> bytes:
         """The encoded program so far, with its tokens."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from zebra.codegen.accum import emit_accum, plan_accum
 from zebra.codegen.chain import plan_chain
-from zebra.codegen.compiled import Compiled, InputPort, LayerSpan, OutputPort
+from zebra.codegen.compiled import Compiled, InputPort, LayerPart, LayerSpan, OutputPort
 from zebra.codegen.constants import ConstantPool, pack_activation
 from zebra.codegen.elementwise import emit_elementwise, plan_elementwise
 from zebra.codegen.emitter import Emitter
@@ -100,8 +101,7 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose, check: Verify
     for layer, emit in zip(schedule.layers, emits, strict=True):
         first = len(emitter.stream)
         emit(emitter)
-        last = len(emitter.stream)
-        layers.append(LayerSpan(layer.name, layer.origin, first, last, layer.macs, layer.vec_macs))
+        layers.append(_span(layer, first, emitter))
     program = Program(
         emitter.code(),
         end,
@@ -112,6 +112,16 @@ def generate(schedule: Schedule, config: HwConfig, choose: Choose, check: Verify
     check(program, config)
     inputs, outputs = _inputs(schedule, addresses), _outputs(schedule, addresses)
     return Compiled(schedule.graph.name, program, constants, inputs, outputs, tuple(layers))
+
+
+def _span(layer: Layer, first: int, emitter: Emitter) -> LayerSpan:
+    """What was emitted from instruction ``first`` on."""
+    last = len(emitter.stream)
+    span = LayerSpan(layer.name, layer.origin, first, last, layer.macs, layer.vec_macs)
+    if not isinstance(layer, ChainLayer):
+        return span
+    parts = tuple(LayerPart(p.name, p.origin, p.macs, p.vec_macs) for p in layer.parts)
+    return replace(span, parts=parts, owners=emitter.owners(first))
 
 
 def _inputs(schedule: Schedule, addresses: dict[str, int]) -> tuple[InputPort, ...]:

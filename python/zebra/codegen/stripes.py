@@ -45,21 +45,34 @@ class StripeGenerator:
 
     def emit(self) -> None:
         """All images, one after the other."""
-        for buffer in self.buffers:
+        for number, buffer in enumerate(self.buffers):
+            self._work_for(number)
             self._fill_sides(buffer)
         first = self.stages[0]
+        self.emitter.part = 0
         if first.stays:
             self.constants.weights(0, 0, (0, self._chunk(first, 0)))
         for image in range(self.plan.images):
             for step in self.plan.stripes.steps:
-                for buffer in self.buffers:
+                for number, buffer in enumerate(self.buffers):
                     if buffer.loaded:
+                        self._work_for(number)
                         self._load(buffer, image, step - buffer.delay)
                 for number, stage in enumerate(self.stages):
+                    self.emitter.part = number
                     self._compute(number, step - stage.delay)
-                for buffer in self.buffers:
+                for number, buffer in enumerate(self.buffers):
                     if buffer.stored:
+                        self._work_for(number)
                         self._store(buffer, image, step - buffer.delay)
+
+    def _work_for(self, buffer: int) -> None:
+        """What comes next is for the stage that makes a line buffer, else for its first reader."""
+        self.emitter.part = next(
+            number
+            for number, stage in enumerate(self.stages)
+            if buffer == stage.target or buffer in stage.sources
+        )
 
     def _fill_sides(self, buffer: LineBuffer) -> None:
         """The padding left and right of the image, once for all rows."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,6 +35,12 @@ _MAC_OPERATORS = frozenset(
         "qnn.dense",
     ]
 )
+
+
+WIDTH = 80
+"""Characters of a line of the report's text."""
+TOGETHER = "\N{NO-BREAK SPACE}"
+"""A space at which no line ends, until the text is wrapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +103,37 @@ class Report:
         lines = [f"{self.config}: {count} region{'' if count == 1 else 's'}, {share}"]
         lines += [_region_line(region) for region in self.parts]
         lines.append("on the host:" if self.host else "on the host: nothing")
-        lines += _table(self.host)
+        lines += _reasons(self.host)
         return "\n".join(lines)
 
 
 def _region_line(region: Region) -> str:
-    operators = ", ".join(f"{count} {name}" for name, count in region.operators.items())
-    return f"  {region.name}: {operators}"
+    operators = ", ".join(f"{count}{TOGETHER}{name}" for name, count in region.operators.items())
+    return _wrapped(f"{region.name}: {operators}", 2, 4)
 
 
-def _table(host: Sequence[HostOp]) -> list[str]:
-    if not host:
-        return []
-    head = ("operator", "count", "rule", "seen", "limit")
-    rows = [head, *((op.name, str(op.count), op.rule, op.seen, op.limit) for op in host)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-        for row in rows
-    ]
+def _reasons(host: Sequence[HostOp]) -> Iterator[str]:
+    """Each rule with its limit once, below it what was seen and of which operators."""
+    rules: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for op in host:
+        seen = rules.setdefault((op.rule, op.limit), {})
+        seen.setdefault(op.seen, []).append(f"{op.count}{TOGETHER}{op.name}")
+    for (rule, limit), seen in rules.items():
+        yield _wrapped(f"{rule} Limit: {limit}; seen:", 2, 2)
+        yield from (_wrapped(f"{what}: {', '.join(names)}", 4, 6) for what, names in seen.items())
+
+
+def _wrapped(text: str, indent: int, behind: int) -> str:
+    """Lines of at most WIDTH characters, the first indented by ``indent``."""
+    lines = textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * behind,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines.replace(TOGETHER, " ")
 
 
 def inspect(mod: Any, params: Mapping[str, Any] | None = None, target: str = "zebra") -> Report:

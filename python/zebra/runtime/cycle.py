@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from zebra.codegen.compiled import Compiled, LayerSpan
+from zebra.codegen.compiled import Compiled, LayerPart, LayerSpan
 from zebra.errors import EnvironmentMismatchError
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
@@ -95,7 +95,9 @@ class Traffic:
 class LayerCycles:
     """One layer. Layers overlap: their intervals do not add up to the program's cycles."""
 
-    span: LayerSpan
+    span: LayerSpan | LayerPart
+    instructions: npt.NDArray[np.int64] = field(repr=False, compare=False)
+    """Places in the program, ascending."""
     start: int
     """Cycle of the first work of any of its instructions."""
     end: int
@@ -106,6 +108,8 @@ class LayerCycles:
     """Multiply-accumulates of GEMM and VEC, those of padding lanes and pixels included."""
     read: Traffic
     written: Traffic
+    parts: tuple[LayerCycles, ...] = ()
+    """The layers of a chain; each of its instructions is one of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +236,24 @@ def _traffic(records: Records, engine: Engine) -> Traffic:
 
 
 def _layer(span: LayerSpan, records: Records) -> LayerCycles:
-    mine = records[span.first : span.last]
+    instructions = np.arange(span.first, span.last)
+    owners = np.array(span.owners, np.int64)
+    parts = tuple(
+        _sum(part, instructions[owners == number], records)
+        for number, part in enumerate(span.parts)
+    )
+    return replace(_sum(span, instructions, records), parts=parts)
+
+
+def _sum(
+    span: LayerSpan | LayerPart, instructions: npt.NDArray[np.int64], records: Records
+) -> LayerCycles:
+    mine = records[instructions]
     spent = np.zeros((len(Engine), len(Spent)), np.uint64)
     np.add.at(spent, mine["engine"], mine["cycles"])
     return LayerCycles(
         span,
+        instructions,
         int(mine["start"].min()) if len(mine) else 0,
         int(mine["end"].max(initial=0)),
         _by_engine(spent),

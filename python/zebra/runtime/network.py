@@ -92,6 +92,11 @@ class Profile:
         return tuple(layer for region in self.regions for layer in region.layers)
 
     @cached_property
+    def rows(self) -> tuple[LayerProfile, ...]:
+        """The layers, those of a chain behind the chain itself."""
+        return tuple(row for region in self.regions for row in region.rows)
+
+    @cached_property
     def engines(self) -> dict[str, EngineTime]:
         """By "LOAD", "GEMM", "VEC", "STORE"; each one's times sum to ``cycles``."""
         parts = [region.engines for region in self.regions]
@@ -179,6 +184,7 @@ def _layer(layer: LayerProfile) -> dict[str, Any]:
         "cycles": layer.cycles,
         "begin": layer.begin,
         "end": layer.end,
+        "window": layer.window,
         "mac_utilization": layer.mac_utilization,
         "bound_cycles": layer.bound_cycles,
         "bound": layer.bound.value,
@@ -191,6 +197,7 @@ def _layer(layer: LayerProfile) -> dict[str, Any]:
         "least_bytes": layer.least_bytes,
         "array": _array(layer.array),
         "engines": _engines(layer.engines),
+        "layers": [_layer(part) for part in layer.parts],
     }
 
 

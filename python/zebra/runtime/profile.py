@@ -7,15 +7,19 @@ what every figure means.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate, pairwise
+
+import numpy as np
 
 from zebra.artifact import Artifact
-from zebra.codegen.compiled import Compiled
 from zebra.hw import HwConfig
 from zebra.isa.fields import WORD_BYTES
 from zebra.isa.insns import Engine
+from zebra.isa.program import Program
 from zebra.runtime.cycle import CycleReport, LayerCycles, Spent, simulate
 from zebra.runtime.transfers import Touched, touched
 
@@ -81,18 +85,33 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """One layer. Layers overlap: ``cycles`` add up to the region's, ``begin .. end`` do not."""
+    """One layer, or one of the layers that run as one chain of stripes.
+
+    Layers overlap: ``cycles`` add up to the region's, ``begin .. end`` do not. In a chain
+    all layers run at once; their ``cycles`` add up to the chain's.
+    """
 
     name: str
     origin: str
     macs: int
     """Of the network's own operator."""
     cycles: int
-    """By how much the layer moved the end of all work so far."""
+    """By how much the layer moved the end of all work so far.
+
+    In a chain: its share of the chain's, which is divided as the busiest engine's cycles are.
+    """
     begin: int
-    """Cycle at which the layers before had ended or this one's arithmetic began."""
+    """Cycle at which the layers before had ended or this one's arithmetic began.
+
+    In a chain: at which its own arithmetic began.
+    """
     end: int
     """Cycle at which its last instruction ended."""
+    window: int
+    """Cycles from ``begin`` to ``end``.
+
+    In a chain: those that the engine of its arithmetic spent on it, at work or waiting.
+    """
     bound_cycles: float
     """The roofline: the longer of MACs at peak rate and least bytes at DRAM rate."""
     bound: Resource
@@ -111,16 +130,13 @@ class LayerProfile:
     array: ArrayUse
     dram: Touched = field(repr=False, compare=False)
     """The bytes behind ``least_bytes``, instructions apart."""
+    parts: tuple[LayerProfile, ...] = ()
+    """The layers of a chain; empty for a layer that runs alone."""
 
     @property
     def dram_bytes(self) -> int:
         """Everything moved: read, written and the instructions."""
         return self.read_bytes + self.written_bytes + self.code_bytes
-
-    @property
-    def window(self) -> int:
-        """Cycles from ``begin`` to ``end``."""
-        return self.end - self.begin
 
     @property
     def mac_utilization(self) -> float:
@@ -150,6 +166,11 @@ class RegionProfile:
     def config(self) -> HwConfig:
         """The accelerator."""
         return self.artifact.config
+
+    @cached_property
+    def rows(self) -> tuple[LayerProfile, ...]:
+        """The layers, those of a chain behind the chain itself."""
+        return tuple(row for layer in self.layers for row in (layer, *layer.parts))
 
     @property
     def cycles(self) -> int:
@@ -192,10 +213,7 @@ class RegionProfile:
     @cached_property
     def array(self) -> ArrayUse:
         """What became of every cycle of the array."""
-        useful = sum(layer.array.useful for layer in self.layers)
-        padding = sum(layer.array.padding for layer in self.layers)
-        rows = sum(layer.array.rows for layer in self.layers)
-        return ArrayUse(useful, padding, rows, self.engines["GEMM"].stalled)
+        return replace(_sum_array(self.layers), stalled=self.engines["GEMM"].stalled)
 
 
 def profile_region(artifact: Artifact) -> RegionProfile:
@@ -207,32 +225,65 @@ def profile_region(artifact: Artifact) -> RegionProfile:
     layers: list[LayerProfile] = []
     done = 0
     for layer in report.layers:
-        layers.append(_layer(layer, done, artifact.compiled, report))
+        layers.append(_layer(layer, done, artifact.compiled.program, report))
         done = max(done, layer.end)
     return RegionProfile(artifact, report, tuple(layers))
 
 
-def _layer(layer: LayerCycles, done: int, compiled: Compiled, report: CycleReport) -> LayerProfile:
+def _layer(layer: LayerCycles, done: int, program: Program, report: CycleReport) -> LayerProfile:
     """``done``: the cycle by which all layers before had ended."""
-    span, config = layer.span, report.config
-    code = compiled.program.code[span.first * WORD_BYTES : span.last * WORD_BYTES]
+    begin = min(done, _arithmetic_start(layer, report), layer.end)
+    cycles = max(layer.end - done, 0)
+    whole = _judged(layer, cycles, begin, layer.end - begin, program, report.config)
+    parts = tuple(
+        _part(part, share, program, report)
+        for part, share in zip(layer.parts, _shares(layer, cycles), strict=True)
+    )
+    return replace(whole, parts=parts, array=_sum_array(parts)) if parts else whole
+
+
+def _part(part: LayerCycles, cycles: int, program: Program, report: CycleReport) -> LayerProfile:
+    """A layer of a chain: it shares its time with others, the cycles of an engine it does not."""
+    begin = min(_arithmetic_start(part, report), part.end)
+    worker = Engine[_worker(_engines(part.spent))]
+    window = sum(part.spent[worker].values())
+    found = _judged(part, cycles, begin, window, program, report.config)
+    # Transfers go on beside the engine's time and not in it: it waits for them, or it does not.
+    return replace(found, limit=_limit(found.engines, 0, window))
+
+
+def _shares(layer: LayerCycles, cycles: int) -> list[int]:
+    """A chain's ``cycles``, divided among its layers as those of its busiest engine are."""
+    busiest = max(Engine, key=lambda engine: layer.spent[engine][Spent.BUSY])
+    spent = [sum(part.spent[busiest].values()) for part in layer.parts]
+    total = max(sum(spent), 1)
+    ends = [cycles * sofar // total for sofar in accumulate(spent, initial=0)]
+    return [end - start for start, end in pairwise(ends)]
+
+
+def _judged(
+    layer: LayerCycles, cycles: int, begin: int, window: int, program: Program, config: HwConfig
+) -> LayerProfile:
+    span = layer.span
+    words = np.frombuffer(program.code, np.uint8).reshape(-1, WORD_BYTES)
+    code = words[layer.instructions].tobytes()
     dram = touched(code, config)
     least = dram.bytes + len(code)
     moved = layer.read.moved + layer.written.moved + len(code)
     compute = span.macs / config.macs_per_cycle
     traffic = least / config["DRAM_BYTES_PER_CYCLE"]
-    begin = min(done, _arithmetic_start(layer, report), layer.end)
     engines = _engines(layer.spent)
     return LayerProfile(
         span.name,
         span.origin,
         span.macs,
-        max(layer.end - done, 0),
+        cycles,
         begin,
         layer.end,
+        window,
         max(compute, traffic),
         Resource.ARRAY if compute >= traffic else Resource.DRAM,
-        _limit(engines, moved / config["DRAM_BYTES_PER_CYCLE"], layer.end - begin),
+        _limit(engines, moved / config["DRAM_BYTES_PER_CYCLE"], window),
         layer.read.moved,
         layer.written.moved,
         len(code),
@@ -246,7 +297,7 @@ def _layer(layer: LayerCycles, done: int, compiled: Compiled, report: CycleRepor
 
 def _arithmetic_start(layer: LayerCycles, report: CycleReport) -> int:
     """When GEMM or VEC first worked on the layer; its end if they never did."""
-    mine = report.timeline[layer.span.first : layer.span.last]
+    mine = (report.timeline[index] for index in layer.instructions)
     starts = (entry.start for entry in mine if entry.engine in (Engine.GEMM, Engine.VEC))
     return min(starts, default=layer.end)
 
@@ -259,6 +310,20 @@ def _array_use(layer: LayerCycles, config: HwConfig) -> ArrayUse:
     own = layer.span.macs - layer.span.vec_macs
     useful = min(own / config.macs_per_cycle, done)
     return ArrayUse(useful, done - useful, spent[Spent.BUSY] - done, _stalls(spent))
+
+
+def _sum_array(layers: Iterable[LayerProfile]) -> ArrayUse:
+    """Of several layers together."""
+    arrays = [layer.array for layer in layers]
+    stalled: Counter[str] = Counter()
+    for array in arrays:
+        stalled.update(array.stalled)
+    return ArrayUse(
+        sum(array.useful for array in arrays),
+        sum(array.padding for array in arrays),
+        sum(array.rows for array in arrays),
+        stalled,
+    )
 
 
 def _limit(engines: Mapping[str, EngineTime], transfers: float, window: int) -> Limit:
@@ -275,11 +340,14 @@ def _limit(engines: Mapping[str, EngineTime], transfers: float, window: int) -> 
     return _stall_limit(engines)
 
 
+def _worker(engines: Mapping[str, EngineTime]) -> str:
+    """The engine that does the layer's arithmetic, else its moves."""
+    return next((name for name in ("GEMM", "VEC", "STORE", "LOAD") if engines[name].busy), "STORE")
+
+
 def _stall_limit(engines: Mapping[str, EngineTime]) -> Limit:
-    """The largest loss of the engine that does the layer's arithmetic, else its moves."""
-    worker = next(
-        (name for name in ("GEMM", "VEC", "STORE", "LOAD") if engines[name].busy), "STORE"
-    )
+    """The largest loss of the layer's worker."""
+    worker = _worker(engines)
     time = engines[worker]
     lost = {name: n for name, n in time.stalled.items() if name != Spent.FINISHED.name}
     if not any(lost.values()):

@@ -24,13 +24,20 @@ function time(cycles) {
   return `${Number((seconds * 1e9).toPrecision(4))} ns`;
 }
 
+// The chain of a chain's layer; any other layer itself.
+function chainOf(index) {
+  return DATA.layers[index].chain < 0 ? index : DATA.layers[index].chain;
+}
+
 function stallText(layer) {
   return layer.stalls.map(([name, share]) => `${name} ${percent(share)}`).join(", ");
 }
 
 // Neighbouring layers differ in hue, the same layer has one hue in every lane.
 function colour(layer) {
-  return layer < 0 ? "#999" : `hsl(${(layer * 137.5) % 360} 50% ${layer === chosen ? 35 : 58}%)`;
+  if (layer < 0) return "#999";
+  const marked = chosen >= 0 && (layer === chosen || chainOf(layer) === chosen);
+  return `hsl(${(layer * 137.5) % 360} 50% ${marked ? 35 : 58}%)`;
 }
 
 // --- timeline
@@ -60,7 +67,7 @@ function firstAfter(slices, cycle) {
 
 const lanes = [
   DATA.layers.map((layer, i) => [layer.start, layer.end - layer.start, i, -1, 1])
-    .filter((slice) => slice[1] > 0),
+    .filter((slice) => slice[1] > 0 && DATA.layers[slice[2]].chain < 0),
   ...DATA.slices,
 ];
 
@@ -182,6 +189,8 @@ const COLUMNS = [
   ["utilization", (l) => l.utilization, (l) => (l.macs ? percent(l.utilization) : "")],
   ["roofline", (l) => l.bound, (l) => `${time(l.bound)} (${l.boundBy})`],
   ["limit", (l) => l.limit, null],
+  ["array", (l) => l.busy[0], (l) => busy(l, 0)],
+  ["VEC", (l) => l.busy[1], (l) => busy(l, 1)],
   ["MACs", (l) => l.macs, (l) => (l.macs ? short(l.macs, "") : "")],
   ["DRAM", (l) => l.moved, (l) => short(l.moved, "B")],
   ["at least", (l) => l.least, (l) => short(l.least, "B")],
@@ -190,6 +199,12 @@ const COLUMNS = [
 ];
 const LEFT_ALIGNED = new Set(["layer", "limit"]);
 let sorted = { column: -1, down: false };
+
+// Busy cycles of an engine in percent of the time of the layer, or of its chain.
+function busy(layer, engine) {
+  const whole = layer.chain < 0 ? layer : DATA.layers[layer.chain];
+  return layer.busy[engine] && whole.window ? percent(layer.busy[engine] / whole.window) : "";
+}
 
 function cell(row, text, aligned) {
   const field = row.insertCell();
@@ -202,9 +217,15 @@ function fillTable() {
   const order = DATA.layers.map((_, i) => i);
   if (sorted.column >= 0) {
     const key = COLUMNS[sorted.column][1], sign = sorted.down ? -1 : 1;
-    order.sort((a, b) => {
+    const compare = (a, b) => {
       const x = key(DATA.layers[a]), y = key(DATA.layers[b]);
       return sign * (typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x - y);
+    };
+    // A chain's layers stay behind it, sorted among themselves.
+    order.sort((a, b) => {
+      const [p, q] = [chainOf(a), chainOf(b)];
+      if (p !== q) return compare(p, q) || p - q;
+      return (a !== p) - (b !== q) || compare(a, b);
     });
   }
   const body = document.querySelector("#layers tbody");
@@ -214,9 +235,11 @@ function fillTable() {
 
 function addRow(body, index) {
   const layer = DATA.layers[index], row = body.insertRow();
-  if (index === chosen) row.className = "chosen";
+  row.classList.toggle("chosen", index === chosen);
+  row.classList.toggle("part", layer.chain >= 0);
   for (const [name, , text] of COLUMNS) {
     const field = cell(row, text ? text(layer) : "", LEFT_ALIGNED.has(name));
+    field.classList.add(name.replace(" ", "-"));
     if (name === "layer") {
       field.textContent = layer.name;
       const origin = document.createElement("small");
@@ -236,6 +259,7 @@ function addRow(body, index) {
 
 function choose(index) {
   chosen = index;
+  // All of a chain's layers run at once: the whole chain is shown.
   const layer = DATA.layers[index], margin = Math.max((layer.end - layer.start) / 5, 50);
   show(layer.start - margin, layer.end + margin);
   fillTable();

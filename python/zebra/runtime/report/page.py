@@ -16,7 +16,7 @@ from zebra.runtime.profile import WORDS, LayerProfile, RegionProfile
 from zebra.runtime.report.bars import bars
 from zebra.runtime.report.memory_map import memory_map
 from zebra.runtime.report.roofline import roofline
-from zebra.runtime.report.slices import merged_slices
+from zebra.runtime.report.slices import NO_LAYER, merged_slices
 from zebra.runtime.report.svg import COLOURS, seconds, short
 
 SLICES = 40_000
@@ -77,7 +77,7 @@ def _tiles(profile: Profile) -> str:
             short(profile.dram_bytes, "B"),
             f"at least {short(profile.dram_bytes_min, 'B')}",
         ),
-        "on this CPU": (host, "host part of a run, measured"),
+        "on this CPU": (host, "host part of a run"),
     }
     return "".join(
         f"<div><span>{escape(name)}</span><strong>{escape(value)}</strong>"
@@ -104,7 +104,10 @@ def _memory(region: RegionProfile) -> str:
 
 
 def _data(profile: Profile) -> dict[str, Any]:
-    """What page.js draws: times of all regions on one axis."""
+    """What page.js draws: times of all regions on one axis.
+
+    ``layers`` are the rows: the layers, and behind a chain its own, which name it by its place.
+    """
     layers: list[dict[str, Any]] = []
     slices: list[list[list[int]]] = [[] for _ in Engine]
     offset = closed = 0
@@ -112,10 +115,16 @@ def _data(profile: Profile) -> dict[str, Any]:
         found, gap = merged_slices(region, SLICES // len(profile.regions))
         closed = max(closed, gap)
         for each in found:
-            layer = each.layer + len(layers) if each.layer >= 0 else -1
+            layer = each.layer + len(layers) if each.layer >= 0 else NO_LAYER
             start, took = each.start + offset, each.end - each.start
             slices[each.engine].append([start, took, layer, each.first, each.count])
-        layers += [_layer(layer, region, offset, profile) for layer in region.layers]
+        for whole in region.layers:
+            chain = len(layers)
+            layers.append(_layer(whole, region, offset, profile) | {"chain": -1})
+            for part in whole.parts:
+                # Parts run at the same time; they are shown where their chain is.
+                own = _layer(part, region, offset, profile) | {"chain": chain}
+                layers.append(own | {key: layers[chain][key] for key in ("start", "end")})
         offset += region.cycles
     return {
         "cycles": profile.cycles,
@@ -141,10 +150,12 @@ def _layer(
         "end": layer.end + offset,
         "cycles": layer.cycles,
         "share": layer.cycles / max(profile.cycles, 1),
+        "window": layer.window,
         "macs": layer.macs,
         "utilization": layer.mac_utilization,
         "bound": layer.bound_cycles,
         "boundBy": layer.bound.value,
+        "busy": [layer.engines[name].busy for name in ("GEMM", "VEC")],
         "limit": layer.limit.text,
         "colour": COLOURS[layer.limit.resource],
         "moved": layer.dram_bytes,

@@ -30,8 +30,9 @@ class _Axes:
 
 
 def roofline(profile: Profile) -> str:
-    """SVG; layers without multiply-accumulates are not on it."""
-    layers = [layer for layer in profile.layers if layer.macs and layer.window]
+    """SVG; of a chain its layers. Those without multiply-accumulates are not on it."""
+    single = [row for row in profile.rows if not row.parts]
+    layers = [layer for layer in single if layer.macs and layer.window]
     peak = profile.config.macs_per_cycle
     slope = profile.config["DRAM_BYTES_PER_CYCLE"]
     axes = _axes(layers, peak, slope)
@@ -80,7 +81,7 @@ def _roof(axes: _Axes, peak: int, slope: int) -> list[str]:
     low = max(axes.x[0], axes.y[0] / slope)
     left, top = (low, low * slope), (axes.x[1], float(peak))
     points = " ".join(f"{axes.right(x):.1f},{axes.up(y):.1f}" for x, y in (left, ridge, top))
-    label = (axes.right(top[0]) - 6, axes.up(peak) - 8)
+    label = (axes.right(top[0]) - 6, TOP - 6.0)
     return [
         element("polyline", points=points, class_="roof"),
         _text(label, f"array: {peak} MACs per cycle; DRAM: {slope} bytes per cycle", "end"),

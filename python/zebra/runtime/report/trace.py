@@ -2,7 +2,10 @@
 
 Source: "Trace Event Format" (Google, 2016): an object with ``traceEvents``; complete
 events (ph X) with ``ts`` and ``dur`` in microseconds, metadata events (ph M) for
-the names of processes and threads.
+the names of processes and threads. Perfetto counts in whole nanoseconds and drops an
+event that begins before the one in front of it ended, so begin and end of an event
+are rounded to nanoseconds each, and ``dur`` is their difference. Process 0 and
+thread 0 are the idle ones of a system there, so both count from 1 here.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from zebra.runtime.profile import RegionProfile
 from zebra.runtime.report.slices import NO_LAYER, instruction_slices
 
 Event = dict[str, Any]
-LAYERS = 0
-"""The thread of the layers; engine e is thread 1 + e."""
+LAYERS = 1
+"""The thread of the layers; engine e is thread 2 + e."""
 
 
 def write_trace(profile: Profile, path: str | os.PathLike[str]) -> None:
@@ -45,7 +48,7 @@ def write_trace(profile: Profile, path: str | os.PathLike[str]) -> None:
 def events(profile: Profile) -> Iterator[Event]:
     """All events; times in microseconds of the accelerator's clock."""
     offset = 0
-    for number, region in enumerate(profile.regions):
+    for number, region in enumerate(profile.regions, 1):
         yield from _names(number, region)
         place = _Place(number, offset, profile.config["CLOCK_MHZ"])
         yield from _layer_events(region, place)
@@ -63,23 +66,27 @@ class _Place:
 
     def event(self, tid: int, name: str, category: str, start: int, end: int, args: Event) -> Event:
         """A complete event from cycle ``start`` to ``end`` of the region."""
+        begin, stop = self._nanoseconds(start), self._nanoseconds(end)
         return {
             "ph": "X",
             "pid": self.pid,
             "tid": tid,
             "name": name,
             "cat": category,
-            "ts": (start + self.offset) / self.clock,
-            "dur": (end - start) / self.clock,
+            "ts": begin / 1000,
+            "dur": (stop - begin) / 1000,
             "args": args,
         }
+
+    def _nanoseconds(self, cycle: int) -> int:
+        return round((cycle + self.offset) * 1000 / self.clock)
 
 
 def _names(pid: int, region: RegionProfile) -> Iterator[Event]:
     title = f"{region.name} on {region.config.name}"
     yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": title}}
     threads = ("layers", *(engine.name for engine in Engine))
-    for tid, name in enumerate(threads):
+    for tid, name in enumerate(threads, LAYERS):
         common = {"ph": "M", "pid": pid, "tid": tid}
         yield common | {"name": "thread_name", "args": {"name": name}}
         yield common | {"name": "thread_sort_index", "args": {"sort_index": tid}}
@@ -102,7 +109,7 @@ def _instruction_events(region: RegionProfile, place: _Place) -> Iterator[Event]
     code = region.artifact.compiled.program.code
     for piece in instruction_slices(region):
         opcode = code[piece.first * WORD_BYTES] & (1 << OPCODE_BITS) - 1
-        name = "no layer" if piece.layer == NO_LAYER else region.layers[piece.layer].name
+        name = "no layer" if piece.layer == NO_LAYER else region.rows[piece.layer].name
         args = {"instruction": piece.first, "cycles": piece.end - piece.start}
         category = Word.REGISTRY[opcode].__name__
-        yield place.event(1 + piece.engine, name, category, piece.start, piece.end, args)
+        yield place.event(LAYERS + 1 + piece.engine, name, category, piece.start, piece.end, args)
