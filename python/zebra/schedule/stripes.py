@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from zebra.schedule.layers import (
     AccumLayer,
@@ -251,6 +252,7 @@ def runs(rows: tuple[int, int], *buffers: tuple[LineBuffer, int, int]) -> Iterat
         row += count
 
 
+@lru_cache(maxsize=1 << 16)
 def runs_on(stride: int, jump: int, extent: int, banks: int, rows: int) -> bool:
     """Whether groups of ``rows`` pixels may run on from one row of a tile to the next.
 
