@@ -31,8 +31,9 @@ from zebra.isa.insns import (
 )
 from zebra.isa.program import Program
 from zebra.runtime.cycle import Spent
+from zebra.runtime.limits import Resource
 from zebra.runtime.network import Profile
-from zebra.runtime.profile import RegionProfile, Resource, profile_region
+from zebra.runtime.profile import RegionProfile, profile_region
 from zebra.runtime.transfers import merge, touched
 
 LOAD, GEMM, VEC, STORE = (1 << engine for engine in Engine)

@@ -11,7 +11,8 @@ import pytest
 from zebra.hw import HwConfig
 from zebra.schedule.chain import chained, growing, users_of
 from zebra.schedule.layers import Layer
-from zebra.schedule.pipeline import Chain, narrowed
+from zebra.schedule.narrow import by_blocks, narrowed
+from zebra.schedule.pipeline import Chain
 
 
 class DrawnChains:
@@ -39,8 +40,13 @@ class DrawnChains:
     def _chain(
         self, members: Sequence[Layer], outside: frozenset[str], config: HwConfig
     ) -> Layer | None:
-        """A chain with any number of stripes, on any part of rows; None if that does not fit."""
-        used = narrowed(members, int(self.rng.integers(1, 5))) or list(members)
+        """A chain with any number of stripes, on any part of rows or on channel blocks.
+
+        None if that does not fit.
+        """
+        number = int(self.rng.integers(0, 5))
+        narrow = narrowed(members, number) if number else by_blocks(members)
+        used = narrow or list(members)
         whole = Chain()
         assert all(whole.add(layer) for layer in used)
         count = int(self.rng.integers(1, max(layer.out.dims[2] for layer in used) + 3))

@@ -8,14 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from zebra.hw import HwConfig
-from zebra.runtime.profile import (
-    ENGINES,
-    ArrayUse,
-    EngineTime,
-    LayerProfile,
-    RegionProfile,
-    Stalls,
-)
+from zebra.runtime.limits import EngineTime, Stalls
+from zebra.runtime.profile import ENGINES, ArrayUse, LayerProfile, RegionProfile
 
 NAMED_LOSSES = 4
 """Losses that the verdict names."""

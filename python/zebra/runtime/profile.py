@@ -6,7 +6,6 @@ what every figure means.
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,36 +20,18 @@ from zebra.isa.fields import WORD_BYTES
 from zebra.isa.insns import Engine
 from zebra.isa.program import Program
 from zebra.runtime.cycle import CycleReport, LayerCycles, Spent, simulate
+from zebra.runtime.limits import (
+    WORDS,
+    EngineTime,
+    Limit,
+    Resource,
+    Stalls,
+    limit_of,
+    worker_of,
+)
 from zebra.runtime.transfers import Touched, touched
 
 ENGINES = tuple(engine.name for engine in Engine)
-MOSTLY = 0.5
-"""A resource in use for more than this share of a layer's time is what limits the layer."""
-
-Stalls = Mapping[str, int]
-
-
-class Resource(enum.Enum):
-    """What can limit a layer."""
-
-    ARRAY = "array"
-    VEC = "VEC"
-    DRAM = "DRAM"
-    STALLS = "stalls"
-    """No resource is in use for most of the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineTime:
-    """Cycles of one engine: at work at its full rate, or lost, by the name of a ``Spent``."""
-
-    busy: int
-    stalled: Stalls
-
-    @property
-    def cycles(self) -> int:
-        """Busy and stalled."""
-        return self.busy + sum(self.stalled.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +52,6 @@ class ArrayUse:
         parts |= {WORDS[Spent[name]]: float(cycles) for name, cycles in self.stalled.items()}
         found = [(name, cycles) for name, cycles in parts.items() if cycles > 0]
         return dict(sorted(found, key=lambda part: -part[1]))
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """What limits a layer: ``share`` of its time the ``resource`` is in use, or stalled."""
-
-    resource: Resource
-    share: float
-    text: str
-    """For people: with the share, and the reason of the stalls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +216,11 @@ def _layer(layer: LayerCycles, done: int, program: Program, report: CycleReport)
 def _part(part: LayerCycles, cycles: int, program: Program, report: CycleReport) -> LayerProfile:
     """A layer of a chain: it shares its time with others, the cycles of an engine it does not."""
     begin = min(_arithmetic_start(part, report), part.end)
-    worker = Engine[_worker(_engines(part.spent))]
+    worker = Engine[worker_of(_engines(part.spent))]
     window = sum(part.spent[worker].values())
     found = _judged(part, cycles, begin, window, program, report.config)
     # Transfers go on beside the engine's time and not in it: it waits for them, or it does not.
-    return replace(found, limit=_limit(found.engines, 0, window))
+    return replace(found, limit=limit_of(found.engines, 0, window))
 
 
 def _shares(layer: LayerCycles, cycles: int) -> list[int]:
@@ -283,7 +254,7 @@ def _judged(
         window,
         max(compute, traffic),
         Resource.ARRAY if compute >= traffic else Resource.DRAM,
-        _limit(engines, moved / config["DRAM_BYTES_PER_CYCLE"], window),
+        limit_of(engines, moved / config["DRAM_BYTES_PER_CYCLE"], window),
         layer.read.moved,
         layer.written.moved,
         len(code),
@@ -326,52 +297,6 @@ def _sum_array(layers: Iterable[LayerProfile]) -> ArrayUse:
     )
 
 
-def _limit(engines: Mapping[str, EngineTime], transfers: float, window: int) -> Limit:
-    """``transfers``: cycles of the DRAM's bus for all that the layer moves."""
-    used = {
-        Resource.ARRAY: engines["GEMM"].busy,
-        Resource.VEC: engines["VEC"].busy,
-        Resource.DRAM: transfers,
-    }
-    resource = max(used, key=lambda each: used[each])
-    share = min(used[resource] / window, 1.0) if window else 0.0
-    if share > MOSTLY:
-        return Limit(resource, share, f"{resource.value} {share:.0%}")
-    return _stall_limit(engines)
-
-
-def _worker(engines: Mapping[str, EngineTime]) -> str:
-    """The engine that does the layer's arithmetic, else its moves."""
-    return next((name for name in ("GEMM", "VEC", "STORE", "LOAD") if engines[name].busy), "STORE")
-
-
-def _stall_limit(engines: Mapping[str, EngineTime]) -> Limit:
-    """The largest loss of the layer's worker."""
-    worker = _worker(engines)
-    time = engines[worker]
-    lost = {name: n for name, n in time.stalled.items() if name != Spent.FINISHED.name}
-    if not any(lost.values()):
-        return Limit(Resource.STALLS, 0.0, "nothing")
-    name = max(lost, key=lambda each: lost[each])
-    share = lost[name] / time.cycles
-    text = f"{worker}: {WORDS[Spent[name]]} {share:.0%}"
-    if name.startswith("WAIT_"):
-        text += _cause(engines[name.removeprefix("WAIT_")])
-    return Limit(Resource.STALLS, share, text)
-
-
-def _cause(awaited: EngineTime) -> str:
-    """What the engine that is waited for does with most of its time."""
-    lost = {"at work": awaited.busy}
-    lost |= {
-        WORDS[Spent[name]]: cycles
-        for name, cycles in awaited.stalled.items()
-        if name != Spent.FINISHED.name
-    }
-    name = max(lost, key=lambda each: lost[each])
-    return f" ({name})" if lost[name] else ""
-
-
 def _engines(spent: Mapping[Engine, Mapping[Spent, int]]) -> dict[str, EngineTime]:
     return {
         engine.name: EngineTime(times[Spent.BUSY], _stalls(times))
@@ -381,23 +306,3 @@ def _engines(spent: Mapping[Engine, Mapping[Spent, int]]) -> dict[str, EngineTim
 
 def _stalls(times: Mapping[Spent, int]) -> dict[str, int]:
     return {kind.name: cycles for kind, cycles in times.items() if kind is not Spent.BUSY}
-
-
-WORDS = {
-    Spent.BUSY: "at work",
-    Spent.WAIT_LOAD: "waiting for LOAD",
-    Spent.WAIT_GEMM: "waiting for GEMM",
-    Spent.WAIT_VEC: "waiting for VEC",
-    Spent.WAIT_STORE: "waiting for STORE",
-    Spent.FETCH: "instruction fetch",
-    Spent.QUEUES: "behind a full queue",
-    Spent.DRAM_LATENCY: "DRAM latency",
-    Spent.DRAM_BANDWIDTH: "DRAM shared",
-    Spent.REQUESTS: "small DRAM requests",
-    Spent.BANKS: "bank conflicts",
-    Spent.HAZARD: "pipeline hazards",
-    Spent.PARAMETERS: "reading parameters",
-    Spent.PIPELINE: "pipeline drain",
-    Spent.FINISHED: "nothing left to do",
-}
-"""What an engine spends cycles on, for people."""

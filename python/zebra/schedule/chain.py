@@ -9,7 +9,8 @@ from zebra.hw import HwConfig
 from zebra.schedule.cost import Estimate
 from zebra.schedule.estimate import chain_estimate, layer_estimate
 from zebra.schedule.layers import ChainLayer, FusedLayer, Layer
-from zebra.schedule.pipeline import Chain, by_blocks, narrowed, unfinished
+from zebra.schedule.narrow import by_blocks, narrowed
+from zebra.schedule.pipeline import Chain, unfinished
 
 PARTS = (2, 4, 5, 7, 8, 10, 16, 20)
 """Parts of a row that are tried where whole rows do not fit."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from html import escape
 
 from zebra.runtime.cycle import Spent
+from zebra.runtime.limits import WORDS
 from zebra.runtime.network import Profile
-from zebra.runtime.profile import WORDS
 from zebra.runtime.report.svg import short
 
 USEFUL, PADDING, ROWS = "network's own work", "padding lanes", "idle rows"

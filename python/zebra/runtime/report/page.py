@@ -11,8 +11,9 @@ from typing import Any
 from zebra.errors import InputError
 from zebra.isa.insns import Engine
 from zebra.runtime.cycle import Spent
+from zebra.runtime.limits import WORDS
 from zebra.runtime.network import Profile
-from zebra.runtime.profile import WORDS, LayerProfile, RegionProfile
+from zebra.runtime.profile import LayerProfile, RegionProfile
 from zebra.runtime.report.bars import bars
 from zebra.runtime.report.memory_map import memory_map
 from zebra.runtime.report.roofline import roofline

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from zebra.runtime.profile import Resource
+from zebra.runtime.limits import Resource
 
 COLOURS = {
     Resource.ARRAY: "#2a9d6f",
