@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -13,30 +12,10 @@
 #include <system_error>
 #include <thread>
 
+#include "common/look.h"
+
 namespace zebra {
 namespace {
-
-// The instructions of a program come quickly one after the other: waking a thread that sleeps
-// takes longer than this, so threads look for a while before they sleep.
-constexpr std::chrono::microseconds kPatience{50};
-
-void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-// Look for up to kPatience until `ready()`.
-template <typename Ready>
-void look(Ready ready) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  do
-    for (int i = 0; i < 16; ++i) {
-      if (ready()) return;
-      pause();
-    }
-  while (std::chrono::steady_clock::now() < end);
-}
 
 // One parallel_for. Workers that come late find no item left and never touch `task`.
 struct Batch {

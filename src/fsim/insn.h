@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "fsim/machine.h"
 #include "fsim/operand.h"
+#include "fsim/work.h"
 #include "zebra/isa.h"
 
 namespace zebra::fsim {
@@ -45,13 +46,13 @@ Operands operands(const isa::Post& insn, const HwSizes& sizes);
 // Throw an Error (kOperandError) if a parameter in PAR cannot be used. Only POST has such rules.
 void check_parameters(const Site& site, const isa::Post& insn, const Machine& machine);
 
-// Do it. All checks have passed.
-void execute(const isa::Load& insn, Machine& machine);
-void execute(const isa::Store& insn, Machine& machine);
-void execute(const isa::Fill& insn, Machine& machine);
-void execute(const isa::Gemm& insn, Machine& machine);
-void execute(const isa::Accum& insn, Machine& machine);
-void execute(const isa::Post& insn, Machine& machine);
+// What remains to be done. All checks have passed.
+Work plan(const isa::Load& insn, Machine& machine);
+Work plan(const isa::Store& insn, Machine& machine);
+Work plan(const isa::Fill& insn, Machine& machine);
+Work plan(const isa::Gemm& insn, Machine& machine);
+Work plan(const isa::Accum& insn, Machine& machine);
+Work plan(const isa::Post& insn, Machine& machine);
 
 }  // namespace zebra::fsim
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "common/thread_pool.h"
 #include "fsim/insn.h"
 #include "fsim/nest.h"
 
@@ -10,7 +9,7 @@ namespace {
 
 using isa::Memory;
 
-constexpr std::uint64_t kParallelLanes = 1 << 15;  // below, sharing costs more than it gives
+constexpr std::uint64_t kShareLanes = 1 << 15;
 constexpr std::uint64_t kStepTable = 4096;
 constexpr AccumStep kOneStep = {0, 0};
 
@@ -50,33 +49,33 @@ std::vector<AccumStep> step_table(const Nest<3>& nest, std::uint64_t first, std:
 
 // Accumulators that are all different: the longest level is the row, every accumulator takes its
 // reduction steps in order, and rows are independent.
-void run_rows(const isa::Accum& insn, const Machine& machine) {
+Work plan_rows(const isa::Accum& insn, const Machine& machine) {
   const std::uint64_t block = machine.sizes.block;
   Nest<3> outputs, steps;
   for (const isa::AccumLevel& level : insn.loops)
     (level.acc == 0 ? steps : outputs).add(level.extent, strides_of(insn, level, block));
   const std::uint64_t step_count = steps.iterations();
-  const std::uint64_t work = outputs.iterations() * step_count * block;
-  const unsigned threads = work < kParallelLanes ? 1 : machine.threads;
+  const std::uint64_t lanes = outputs.iterations() * step_count * block;
   const auto along = outputs.pop(outputs.longest());
-  bool overwrite = insn.overwrite;
-  for (std::uint64_t first = 0; first < step_count; first += kStepTable) {
-    const auto table = step_table(steps, first, std::min(kStepTable, step_count - first));
-    const auto run_row = [&](const Offsets& at, const std::uint64_t*) {
-      AccumRow row = row_at(insn, machine, at);
-      row.overwrite = overwrite;
-      row.steps = table.data();
-      row.step_count = table.size();
-      row.count = along.extent;
-      row.act_stride = along.strides[kAct];
-      row.acc_stride = along.strides[kAcc];
-      row.par_stride = along.strides[kPar];
-      machine.kernels.accum(row);
-    };
-    parallel_for(outputs.iterations(), threads,
-                 [&](std::size_t item) { outputs.walk(item, 1, run_row); });
-    overwrite = false;
-  }
+  const Shares shares(outputs.iterations(), lanes, kShareLanes, machine.threads);
+  const auto accum = [insn, &machine, outputs, steps, step_count, along, shares](std::size_t part) {
+    for (std::uint64_t first = 0; first < step_count; first += kStepTable) {
+      const auto table = step_table(steps, first, std::min(kStepTable, step_count - first));
+      outputs.walk(shares.first(part), shares.size(part),
+                   [&](const Offsets& at, const std::uint64_t*) {
+                     AccumRow row = row_at(insn, machine, at);
+                     row.overwrite = insn.overwrite && first == 0;
+                     row.steps = table.data();
+                     row.step_count = table.size();
+                     row.count = along.extent;
+                     row.act_stride = along.strides[kAct];
+                     row.acc_stride = along.strides[kAcc];
+                     row.par_stride = along.strides[kPar];
+                     machine.kernels.accum(row);
+                   });
+    }
+  };
+  return {shares.parts, accum};
 }
 
 // Any nest, one iteration after the other.
@@ -111,14 +110,12 @@ Operands operands(const isa::Accum& insn, const HwSizes&) {
   return result;
 }
 
-void execute(const isa::Accum& insn, Machine& machine) {
+Work plan(const isa::Accum& insn, Machine& machine) {
   Footprint outputs(insn.acc);
   for (const isa::AccumLevel& level : insn.loops)
     if (level.acc != 0) outputs.add(level.extent, level.acc);
-  if (outputs.injective())
-    run_rows(insn, machine);
-  else
-    run_in_order(insn, machine);
+  if (outputs.injective()) return plan_rows(insn, machine);
+  return {1, [insn, &machine](std::size_t) { run_in_order(insn, machine); }};
 }
 
 }  // namespace zebra::fsim

@@ -14,13 +14,16 @@ Operands operands(const isa::Fill& insn, const HwSizes&) {
   return result;
 }
 
-void execute(const isa::Fill& insn, Machine& machine) {
-  const std::uint64_t block = machine.sizes.block;
-  const Footprint destination = footprint_of(insn.sram, insn.loops, &isa::FillLevel::sram);
-  destination.merged().for_each_run([&](std::uint64_t start, std::uint64_t count) {
-    std::memset(machine.act.data() + start * block, insn.value + 128, count * block);
-    return true;
-  });
+Work plan(const isa::Fill& insn, Machine& machine) {
+  const auto fill = [&machine, insn](std::size_t) {
+    const std::uint64_t block = machine.sizes.block;
+    const Footprint destination = footprint_of(insn.sram, insn.loops, &isa::FillLevel::sram);
+    destination.merged().for_each_run([&](std::uint64_t start, std::uint64_t count) {
+      std::memset(machine.act.data() + start * block, insn.value + 128, count * block);
+      return true;
+    });
+  };
+  return {1, fill};
 }
 
 }  // namespace zebra::fsim

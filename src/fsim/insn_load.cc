@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "common/thread_pool.h"
 #include "fsim/insn.h"
 #include "fsim/nest.h"
 
@@ -14,8 +13,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PAR is copied as littl
 
 constexpr std::uint8_t kZero = 128;  // int8 0 as ACT holds it
 
-constexpr std::uint64_t kParallelBytes = 1 << 14;  // below, sharing costs more than it gives
-constexpr std::uint64_t kParts = 16;
+constexpr std::uint64_t kShareBytes = 1 << 14;
 
 // DRAM bytes of one entry.
 std::uint64_t entry_bytes(const isa::Load& insn, std::uint64_t block) {
@@ -33,7 +31,8 @@ void load_vector(const isa::Load& insn, std::uint64_t block, const std::uint8_t*
     to[insn.lane + k] = from[k * insn.lane_stride] ^ 0x80;
 }
 
-void load_entry(const isa::Load& insn, Machine& machine, std::uint64_t dram, std::uint64_t sram) {
+void load_entry(const isa::Load& insn, const Machine& machine, std::uint64_t dram,
+                std::uint64_t sram) {
   const std::uint64_t block = machine.sizes.block;
   const std::uint8_t* from = machine.dram + dram;
   if (insn.memory == Memory::ACT)
@@ -84,7 +83,7 @@ Operands operands(const isa::Load& insn, const HwSizes& sizes) {
   return result;
 }
 
-void execute(const isa::Load& insn, Machine& machine) {
+Work plan(const isa::Load& insn, Machine& machine) {
   Nest<2> nest;
   for (const isa::DmaLevel& level : insn.loops) nest.add(level.extent, {level.dram, level.sram});
   const std::uint64_t block = machine.sizes.block, entries = nest.iterations();
@@ -92,21 +91,20 @@ void execute(const isa::Load& insn, Machine& machine) {
   std::uint64_t run = 1;
   if (whole && nest.depth() > 0 && nest.level(0).strides == Nest<2>::Offsets{block, 1})
     run = nest.pop(0).extent;
-  const auto load = [&](const Nest<2>::Offsets& at, const std::uint64_t*) {
-    const std::uint64_t dram = insn.dram + at[0], sram = insn.sram + at[1];
-    std::uint8_t* const act = machine.act.data() + sram * block;
-    if (whole)
-      machine.kernels.copy_flipped(machine.dram + dram, act, run * block);
-    else
-      load_entry(insn, machine, dram, sram);
-  };
   const bool independent = footprint_of(insn.sram, insn.loops, &isa::DmaLevel::sram).injective();
-  const bool large = entries * entry_bytes(insn, block) >= kParallelBytes;
-  const std::uint64_t parts = independent && large ? std::min(nest.iterations(), kParts) : 1;
-  parallel_for(parts, machine.threads, [&](std::size_t part) {
-    const std::uint64_t first = nest.iterations() * part / parts;
-    nest.walk(first, nest.iterations() * (part + 1) / parts - first, load);
-  });
+  const Shares shares(nest.iterations(), entries * entry_bytes(insn, block), kShareBytes,
+                      independent ? machine.threads : 1);
+  const auto load = [insn, &machine, nest, whole, run, shares](std::size_t part) {
+    nest.walk(shares.first(part), shares.size(part),
+              [&](const Nest<2>::Offsets& at, const std::uint64_t*) {
+                const std::uint64_t dram = insn.dram + at[0], sram = insn.sram + at[1];
+                if (!whole) return load_entry(insn, machine, dram, sram);
+                const std::uint64_t block = machine.sizes.block;
+                machine.kernels.copy_flipped(machine.dram + dram, machine.act.data() + sram * block,
+                                             run * block);
+              });
+  };
+  return {shares.parts, load};
 }
 
 }  // namespace zebra::fsim

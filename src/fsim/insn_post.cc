@@ -1,4 +1,3 @@
-#include "common/thread_pool.h"
 #include "fsim/insn.h"
 #include "fsim/nest.h"
 
@@ -8,7 +7,7 @@ namespace {
 using isa::Memory;
 using isa::PostOp;
 
-constexpr std::uint64_t kParallelLanes = 1 << 13;  // below, sharing costs more than it gives
+constexpr std::uint64_t kShareLanes = 1 << 13;
 constexpr std::int32_t kMaxShift = 62;
 
 // Strides and offsets, in elements.
@@ -144,9 +143,8 @@ void check_parameters(const Site& site, const isa::Post& insn, const Machine& ma
   });
 }
 
-void execute(const isa::Post& insn, Machine& machine) {
+Work plan(const isa::Post& insn, Machine& machine) {
   const std::uint64_t block = machine.sizes.block;
-  const PostMode mode = mode_of(insn, machine);
   Nest<4> nest;
   for (const isa::PostLevel& level : insn.loops) {
     const std::uint64_t b = insn.op == PostOp::SCALE ? 0 : level.b;
@@ -154,20 +152,22 @@ void execute(const isa::Post& insn, Machine& machine) {
   }
   // Different destinations make the iterations independent: sources are apart or in place.
   const bool independent = footprint_of(insn.dst, insn.loops, &isa::PostLevel::dst).injective();
-  const bool large = nest.iterations() * block >= kParallelLanes;
+  const std::uint64_t lanes = nest.iterations() * block;
   const auto along = nest.pop(independent ? nest.longest() : 0);
-  const auto run_row = [&](const Offsets& at, const std::uint64_t*) {
-    PostRow row = row_at(insn, machine, at);
-    row.count = along.extent;
-    row.dst_stride = along.strides[kDst];
-    row.a_stride = along.strides[kA];
-    row.b_stride = along.strides[kB];
-    row.par_stride = along.strides[kPar];
-    machine.kernels.post(mode, row);
+  const Shares shares(nest.iterations(), lanes, kShareLanes, independent ? machine.threads : 1);
+  const auto post = [insn, &machine, nest, along, shares](std::size_t part) {
+    const PostMode mode = mode_of(insn, machine);
+    nest.walk(shares.first(part), shares.size(part), [&](const Offsets& at, const std::uint64_t*) {
+      PostRow row = row_at(insn, machine, at);
+      row.count = along.extent;
+      row.dst_stride = along.strides[kDst];
+      row.a_stride = along.strides[kA];
+      row.b_stride = along.strides[kB];
+      row.par_stride = along.strides[kPar];
+      machine.kernels.post(mode, row);
+    });
   };
-  if (!independent || !large) return nest.walk(0, nest.iterations(), run_row);
-  parallel_for(nest.iterations(), machine.threads,
-               [&](std::size_t item) { nest.walk(item, 1, run_row); });
+  return {shares.parts, post};
 }
 
 }  // namespace zebra::fsim

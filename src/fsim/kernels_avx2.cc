@@ -87,15 +87,64 @@ struct Scaler {
   }
 };
 
+template <int L>
+ZEBRA_TARGET inline void widen(const std::uint8_t* from, I32<L>& x) {
+  if constexpr (L == 4) {
+    std::int32_t four;
+    std::memcpy(&four, from, 4);
+    x = (I32<4>)_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
+  } else {
+    x = (I32<8>)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+  }
+}
+
+template <int L>
+ZEBRA_TARGET inline void narrow(const I32<L>& x, std::uint8_t* to) {
+  const __m128i lowest = _mm_set1_epi32(0x0C080400);
+  if constexpr (L == 4) {
+    const std::int32_t four = _mm_cvtsi128_si32(_mm_shuffle_epi8((__m128i)x, lowest));
+    std::memcpy(to, &four, 4);
+  } else {
+    const __m256i bytes = _mm256_shuffle_epi8((__m256i)x, _mm256_broadcastsi128_si256(lowest));
+    const __m128i both =
+        _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), both);
+  }
+}
+
+// Four times the transposition of 4 x 4 int32.
+ZEBRA_TARGET inline void load_square(std::size_t block, const std::uint8_t* from, std::int8_t* to) {
+  for (std::size_t o = 0; o < 16; o += 4, from += 4 * block, to += 16) {
+    const auto row = [&](std::size_t i) __attribute__((always_inline)) ZEBRA_TARGET {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * block));
+    };
+    const auto store = [&](std::size_t i, __m128i x) __attribute__((always_inline)) ZEBRA_TARGET {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i * 4 * block), x);
+    };
+    const __m128i a = _mm_unpacklo_epi32(row(0), row(1)), b = _mm_unpackhi_epi32(row(0), row(1));
+    const __m128i c = _mm_unpacklo_epi32(row(2), row(3)), d = _mm_unpackhi_epi32(row(2), row(3));
+    store(0, _mm_unpacklo_epi64(a, c));
+    store(1, _mm_unpackhi_epi64(a, c));
+    store(2, _mm_unpacklo_epi64(b, d));
+    store(3, _mm_unpackhi_epi64(b, d));
+  }
+}
+
 #include "fsim/lane_kernels.inc"
 
-// `depth` activations as int16.
-ZEBRA_TARGET inline void widen(const std::uint8_t* act, std::size_t depth, std::int16_t* out) {
-  const __m128i bias = _mm_set1_epi16(128);
+// `depth` activations as int16; 16, or fewer.
+ZEBRA_TARGET inline void widen_all(const std::uint8_t* act, std::size_t depth, std::int16_t* out) {
+  const __m256i bias = _mm256_set1_epi16(128);
+  if (depth == 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(act));
+    const __m256i x = _mm256_sub_epi16(_mm256_cvtepu8_epi16(bytes), bias);
+    return _mm256_store_si256(reinterpret_cast<__m256i*>(out), x);
+  }
   for (std::size_t i = 0; i < depth; i += 4) {
     std::int32_t four;
     std::memcpy(&four, act + i, 4);
-    const __m128i x = _mm_sub_epi16(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)), bias);
+    const __m128i bytes = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(four));
+    const __m128i x = _mm_sub_epi16(bytes, _mm256_castsi256_si128(bias));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out + i), x);
   }
 }
@@ -111,7 +160,7 @@ ZEBRA_TARGET void tile(const GemmTask& task, const GemmPixel* pixels, const Gemm
   for (std::size_t s = 0; s < task.step_count; ++s) {
     alignas(32) std::int16_t x[P][kStepLanes];
     for (int p = 0; p < P; ++p)
-      widen(task.act + pixels[p].act + panel.act + task.steps[s].act, depth, x[p]);
+      widen_all(task.act + pixels[p].act + panel.act + task.steps[s].act, depth, x[p]);
     const std::int8_t* w = task.wgt + panel.wgt + task.steps[s].wgt;
     for (std::size_t i = 0; i < depth; i += 4, w += 4 * task.block) {
       __m256i four[P];

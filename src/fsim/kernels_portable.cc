@@ -33,6 +33,23 @@ struct Scaler {
   }
 };
 
+template <int L>
+inline void widen(const std::uint8_t* from, I32<L>& x) {
+  std::int32_t lanes[L];
+  for (int l = 0; l < L; ++l) lanes[l] = from[l];
+  std::memcpy(&x, lanes, sizeof(x));
+}
+
+template <int L>
+inline void narrow(const I32<L>& x, std::uint8_t* to) {
+  for (int l = 0; l < L; ++l) to[l] = static_cast<std::uint8_t>(x[l]);
+}
+
+inline void load_square(std::size_t block, const std::uint8_t* from, std::int8_t* to) {
+  for (std::size_t i = 0; i < 16; i += 4, to += 4 * block)
+    for (std::size_t o = 0; o < 16; ++o) std::memcpy(to + 4 * o, from + o * block + i, 4);
+}
+
 #include "fsim/lane_kernels.inc"
 
 // GEMM in single precision: floats hold every integer up to 2^24, and so all sums of kExactDepth
@@ -63,14 +80,13 @@ void convert_weights(const GemmTask& task, const GemmPanel& panel, std::size_t l
   }
 }
 
-// The activations of all steps.
-void convert_activations(const GemmTask& task, std::size_t act, std::size_t depth, float* to) {
-  for (std::size_t s = 0; s < task.step_count; ++s)
-    for (std::size_t i = 0; i < depth; i += 4, to += 4) {
-      I32<4> x;
-      load<4>(x, task.act + act + task.steps[s].act + i);
-      to_floats(__builtin_convertvector(x, Floats), to);
-    }
+// The activations of all steps, of `Depth` input lanes each.
+template <std::size_t Depth>
+void convert_activations(const GemmTask& task, std::size_t act, float* to) {
+  for (std::size_t s = 0; s < task.step_count; ++s, to += Depth) {
+    const std::uint8_t* x = task.act + act + task.steps[s].act;
+    for (std::size_t i = 0; i < Depth; ++i) to[i] = static_cast<float>(x[i] - 128);
+  }
 }
 
 // P pixels times 4 * G output lanes over `depth` input lanes; x[p] are the pixels' activations.
@@ -106,7 +122,7 @@ void gemm_panel(const GemmTask& task, const GemmPanel& panel) {
     const GemmPixel* pixels = task.pixels + first;
     const std::size_t count = std::min(most, task.pixel_count - first);
     for (std::size_t p = 0; p < count; ++p)
-      convert_activations(task, pixels[p].act + panel.act, lanes, x[p]);
+      convert_activations<lanes>(task, pixels[p].act + panel.act, x[p]);
     if (count == most)
       tile<most, G>(task, pixels, panel, x, weights, depth);
     else if (count == 2)

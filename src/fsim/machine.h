@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "fsim/gemm_tables.h"
 #include "fsim/kernels.h"
 #include "fsim/memories.h"
 #include "zebra/simulator.h"
@@ -43,6 +44,7 @@ struct Machine : Memories {
   Array<std::int32_t> acc;
   Array<std::int32_t> par;
   Array<std::int8_t> tab;
+  GemmTablesCache gemm_tables;
 };
 
 }  // namespace zebra::fsim

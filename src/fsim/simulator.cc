@@ -1,6 +1,8 @@
 #include "zebra/simulator.h"
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
 
 #include "common/error.h"
 #include "common/thread_pool.h"
@@ -10,6 +12,7 @@
 #include "fsim/machine.h"
 #include "fsim/static_rules.h"
 #include "fsim/tokens.h"
+#include "fsim/window.h"
 
 namespace zebra {
 namespace fsim {
@@ -17,8 +20,13 @@ namespace {
 
 constexpr unsigned kMaxThreads = 256;
 
+// The rules about data: only POST has some, about what PAR holds.
 template <typename Insn>
-void check_parameters(const Site&, const Insn&, const Machine&) {}
+void check_data(const Site&, const Insn&, const Machine&, Window*) {}
+void check_data(const Site& site, const isa::Post& insn, const Machine& machine, Window* window) {
+  window->settle(isa::Memory::PAR);
+  check_parameters(site, insn, machine);
+}
 
 // What an instruction adds to the counters beyond instructions and iterations.
 void count_work(const isa::Load& insn, const HwSizes& sizes, std::uint64_t n, Counters* counters) {
@@ -44,9 +52,28 @@ class Run {
  public:
   Run(const HwSizes& sizes, const Program& program, std::uint8_t* dram, unsigned threads,
       const Kernels& kernels, Counters* counters)
-      : machine_(sizes, program, dram, threads, kernels), counters_(counters) {}
+      : machine_(sizes, program, dram, threads, kernels), window_(threads), counters_(counters) {}
 
+  // The first thread to come checks one instruction after the other and adds what it is to do to
+  // the window; the others help.
   void execute_all() {
+    std::atomic<bool> issued{false};
+    std::exception_ptr problem;
+    parallel_for(machine_.threads, machine_.threads, [&](std::size_t) {
+      if (issued.exchange(true)) return window_.help();
+      try {
+        issue_all();
+      } catch (...) {
+        problem = std::current_exception();
+      }
+      window_.finish();
+      window_.close();
+    });
+    if (problem != nullptr) std::rethrow_exception(problem);
+  }
+
+ private:
+  void issue_all() {
     const Program& program = machine_.program;
     const std::uint64_t count = program.code_bytes / isa::kWordBytes;
     for (std::uint64_t i = 0; i < count; ++i)
@@ -58,7 +85,6 @@ class Run {
     check_outputs(machine_);
   }
 
- private:
   // The rest of the order of checks of docs/architecture.md, behind the static rules.
   template <typename Insn>
   void step(const Site& site, const Insn& insn, std::uint64_t iterations) {
@@ -66,8 +92,8 @@ class Run {
     const Operands touched = operands(insn, machine_.sizes);
     check_bounds(site, touched, machine_);
     check_written(site, touched, machine_);
-    check_parameters(site, insn, machine_);
-    execute(insn, machine_);
+    check_data(site, insn, machine_, &window_);
+    window_.add(touched, plan(insn, machine_));
     mark_written(touched, &machine_);
     tokens_.give(Insn::kEngine, insn.signal);
     counters_->instructions[static_cast<std::size_t>(Insn::kEngine)] += 1;
@@ -76,6 +102,7 @@ class Run {
   }
 
   Machine machine_;
+  Window window_;
   Tokens tokens_;
   Counters* counters_;
 };
