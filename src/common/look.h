@@ -3,6 +3,7 @@
 #define ZEBRA_COMMON_LOOK_H_
 
 #include <chrono>
+#include <thread>
 
 namespace zebra {
 
@@ -20,12 +21,13 @@ inline void pause() {
 template <typename Ready>
 void look(Ready ready) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  do
+  do {
     for (int i = 0; i < 16; ++i) {
       if (ready()) return;
       pause();
     }
-  while (std::chrono::steady_clock::now() < end);
+    std::this_thread::yield();  // the other one may be waiting for this core
+  } while (std::chrono::steady_clock::now() < end);
 }
 
 }  // namespace zebra
