@@ -306,6 +306,10 @@ class StripeGenerator:
         source, target = self.buffers[stage.sources[0]], self.buffers[stage.target]
         (high, wide), place = layer.factor, stage.place
         par = self.constants.parameters(number, 0, post, 0)
+        copies = PostLevel(wide, place.columns, 0)
+        columns = PostLevel(source.view.dims[3], wide * place.columns, 1)
+        # Rows of the machine side by side: copies of one pixel, unless these are too few.
+        pixels = (copies, columns) if 2 * wide >= self.emitter.config.rows else (columns, copies)
         for phase in range(high):
             first = -(-(rows[0] - phase) // high)
             stop = -(-(rows[0] + rows[1] - phase) // high)
@@ -314,16 +318,13 @@ class StripeGenerator:
                 (first, stop - first), (target, own, high * place.rows), (source, 0, 1)
             ):
                 levels = (
-                    PostLevel(source.view.dims[3], wide * place.columns, 1),
+                    *pixels,
                     PostLevel(count, high * place.rows * target.pitch, source.pitch),
                     PostLevel(stage.out_blocks, target.width, source.width),
                 )
+                start = target.address(own + row * high * place.rows, place.column)
                 a = (Memory.ACT, source.address(row))
-                for column in range(wide):
-                    start = target.address(
-                        own + row * high * place.rows, place.column + column * place.columns
-                    )
-                    issue_post(self.emitter, post, par, a, (Memory.ACT, start), levels)
+                issue_post(self.emitter, post, par, a, (Memory.ACT, start), levels)
 
 
 def _strides(sources: list[LineBuffer], axis: int) -> tuple[int, int]:
