@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from zebra.codegen.accum import AccumMaker, AccumPlan, plan_accum
 from zebra.codegen.constants import ConstantPool
@@ -130,11 +131,10 @@ def _plan_after(
     return AfterPlan(post, layer.inputs[1 if first else 0], first)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One multiplication of an output tile: a part of its reduction."""
 
-    index: int
+    output: int
     """Number of the output tile."""
     tile: Tile
     part: Part
@@ -147,8 +147,7 @@ class _Step:
         return self.tile.n, self.tile.rows, self.tile.columns, self.part.blocks
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A piece of input tile ``number`` to compute."""
 
     number: int
@@ -167,7 +166,7 @@ class GemmGenerator:
         first = self.steps[0]
         rows, columns = plan.tiling.pixels
         self._largest = Tile(0, 0, plan.tiling.out_blocks, (0, rows), (0, columns))
-        part = replace(first.part, blocks=(0, plan.tiling.in_blocks))
+        part = first.part._replace(blocks=(0, plan.tiling.in_blocks))
         source = source_tile(plan.conv, self._largest, part).vectors
         kernel = plan.tiling.kernel
         tiles = plan.tiling.out_blocks * plan.tiling.in_blocks * kernel[0] * kernel[1]
@@ -213,8 +212,7 @@ class GemmGenerator:
             if self.plan.first is not None:
                 spare = 2 * tiles + 2 * before.diagonal_tiles
                 window = before.layer.window
-                reach = replace(
-                    piece,
+                reach = piece._replace(
                     rows=window.reach((0, rows), (0, window.kernel[0]), 0),
                     columns=window.reach((0, columns), (0, window.kernel[1]), 1),
                 )
@@ -244,7 +242,7 @@ class GemmGenerator:
             pending = self._make_pieces(queue[position], number)
             self._multiply(step, number)
             if step.last:
-                self._finish(step.tile, step.index)
+                self._finish(step.tile, step.output)
             if pending is not None:
                 self._late(pending)
 
@@ -304,7 +302,7 @@ class GemmGenerator:
 
     def _multiply(self, step: _Step, number: int) -> None:
         conv, emitter, tile = self.plan.conv, self.emitter, step.tile
-        acc, _ = self.accs.get(step.index)
+        acc, _ = self.accs.get(step.output)
         channels = (tile.block, tile.blocks)
         # Weights first: they wait for no other layer, so they come in early.
         load_weights(conv, self.weights, emitter, conv.weights[0], channels, step.part)
@@ -345,7 +343,7 @@ class GemmGenerator:
             self.emitter, after.post, self.after_pars, tile.block, tile.block, tile.blocks
         )
         a, b = (out, skip) if after.first else (skip, out)
-        levels = tuple(replace(level, b=level.a) for level in post_levels(tile, after.post))
+        levels = post_levels(tile, after.post, both=True)
         issue_post(self.emitter, after.post, par, (Memory.ACT, a), (Memory.ACT, skip), levels, b)
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from zebra.codegen.constants import ConstantPool
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.gemm import GemmGenerator, plan_gemm, retile
+from zebra.codegen.shapes import Shapes
 from zebra.hw import HwConfig
 from zebra.isa.insns import Memory
 from zebra.isa.program import Program
+from zebra.runtime.assemble import ShapeTable
 from zebra.runtime.cycle import count_cycles
 from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
+from zebra.tune.listing import ListingEmitter
 from zebra.tune.synthetic import ADDRESSES, synthetic_layer
 
 
@@ -23,6 +26,8 @@ class Meter:
         # Constants that are equal are stored once, so that trials do not fill it.
         self._pool = ConstantPool()
         self._plan = plan_gemm(self._layer, self._pool, config, best_gemm_tiling)
+        self._shapes = Shapes(config, frozenset({Memory.DRAM}))
+        self._table = ShapeTable()
 
     def emit(self, tiling: GemmTiling, emitter: Emitter) -> None:
         """The instructions of the layer alone."""
@@ -35,7 +40,7 @@ class Meter:
         DRAM is left out of the search for hazards: a layer alone reads and writes
         different buffers there, so no token comes from it.
         """
-        emitter = Emitter(self.config, ADDRESSES, frozenset({Memory.DRAM}))
+        emitter = ListingEmitter(self.config, ADDRESSES, self._shapes, self._table)
         self.emit(tiling, emitter)
         return emitter.code()
 
