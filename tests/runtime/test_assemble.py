@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support.programs import legal_program
+
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.shapes import Shapes, addresses_of
 from zebra.errors import EncodingError

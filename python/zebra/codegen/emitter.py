@@ -234,13 +234,15 @@ class Emitter:
             return None
         top, left = rows[0] - tile.rows[0], columns[0] - tile.columns[0]
         bottom, right = top + rows[1], left + columns[1]
-        for fill_rows, fill_columns in (
-            ((0, top), (0, tile.columns[1])),
-            ((bottom, tile.rows[1] - bottom), (0, tile.columns[1])),
-            ((top, rows[1]), (0, left)),
-            ((top, rows[1]), (right, tile.columns[1] - right)),
-        ):
-            self._fill(tile, sram, fill_rows, fill_columns, pad_value)
+        height, width = tile.rows[1], tile.columns[1]
+        if top:
+            self._fill(tile, sram, (0, top), (0, width), pad_value)
+        if bottom < height:
+            self._fill(tile, sram, (bottom, height - bottom), (0, width), pad_value)
+        if left:
+            self._fill(tile, sram, (top, rows[1]), (0, left), pad_value)
+        if right < width:
+            self._fill(tile, sram, (top, rows[1]), (right, width - right), pad_value)
         inside = tile._replace(rows=rows, columns=columns)
         return inside, sram + top * tile.columns[1] + left
 
@@ -252,8 +254,6 @@ class Emitter:
         columns: tuple[int, int],
         value: int,
     ) -> None:
-        if rows[1] <= 0 or columns[1] <= 0:
-            return
         width = tile.columns[1]
         sizes = ((columns[1], 1), (rows[1], width), (tile.blocks, tile.plane))
         self.repeat(
@@ -301,10 +301,12 @@ class Emitter:
     ) -> None:
         """Write a tile whose rows lie ``pitch`` and whose blocks lie ``plane`` vectors apart."""
         rows, columns = tile.rows, tile.columns
-        target = tile._replace(
-            rows=(rows[0] * repeat[0], rows[1] * repeat[0]),
-            columns=(columns[0] * repeat[1], columns[1] * repeat[1]),
-        )
+        target = tile
+        if repeat != (1, 1):
+            target = tile._replace(
+                rows=(rows[0] * repeat[0], rows[1] * repeat[0]),
+                columns=(columns[0] * repeat[1], columns[1] * repeat[1]),
+            )
         _, channels, row, column = view.strides
         for run in channel_runs(view, tile.block, tile.blocks):
             levels = (

@@ -7,11 +7,18 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
+from tvm.autotvm.measure import MeasureInput, MeasureResult
 from tvm.autotvm.task.task import Task
 from tvm.autotvm.tuner import GATuner, GridSearchTuner, RandomTuner, XGBTuner
 from tvm.autotvm.tuner.model_based_tuner import ModelOptimizer
 
 from zebra.errors import EnvironmentMismatchError, UsageError
+
+PROMISING = 1024
+"""Points of the lowest analytic cost among which ``xgb`` looks for the best, if not more."""
+
+PLAN = 32
+"""Points that ``xgb`` measures before it learns again."""
 
 REMEDY = "pip install xgboost-cpu==3.2.0"
 
@@ -40,26 +47,60 @@ class _EveryPoint(ModelOptimizer):  # type: ignore[misc]
 
     def find_maximums(self, model: Any, num: int, exclusive: Collection[int]) -> list[int]:
         """The ``num`` points of the highest prediction that are not in ``exclusive``."""
-        order = np.argsort(-model.predict(np.arange(self._size)), kind="stable")
-        return [int(point) for point in order if point not in exclusive][:num]
+        points = np.array(sorted(set(range(self._size)) - set(exclusive)), np.int64)
+        if not points.size:
+            return []
+        order = np.argsort(-model.predict(points), kind="stable")
+        return [int(point) for point in points[order[:num]]]
+
+
+class _Boosted(XGBTuner):  # type: ignore[misc]
+    """Looks at promising points only, and not at those that cannot beat the best one measured.
+
+    It starts with the most promising of all and with others from far and near. The
+    features are a point's knobs, its analytic cost and its bound.
+    """
+
+    def __init__(self, task: Task) -> None:
+        space = task.config_space
+        super().__init__(
+            task,
+            plan_size=PLAN,
+            feature_type="knob",
+            optimizer=_EveryPoint(len(space)),
+            num_threads=1,
+        )
+        # AutoTVM would start processes to look at one point after the other.
+        self.cost_model._get_feature = lambda points: space.model_features[points]
+
+    def tune(self, n_trial: int, *args: Any, **kwargs: Any) -> None:
+        """Measure ``n_trial`` points, or fewer if no others are left."""
+        size = min(len(self.space), max(PROMISING, 4 * n_trial))
+        self.visited = {0, *range(size, len(self.space))}
+        spread = np.linspace(PLAN + 1, size - 1, PLAN).astype(int)
+        seeds = dict.fromkeys([*range(1, PLAN + 1), *map(int, spread)])
+        self.trials = [point for point in seeds if 0 < point < size]
+        self.train_ct = 1  # Both halves are measured before the model learns.
+        super().tune(n_trial, *args, **kwargs)
+
+    def update(self, inputs: list[MeasureInput], results: list[MeasureResult]) -> None:
+        """Take in a batch; strike out the points whose bound its best result reaches."""
+        clock = self.space.config["CLOCK_MHZ"] * 1e6
+        cycles = [round(result.costs[0] * clock) for result in results if not result.error_no]
+        if cycles:
+            hopeless = np.flatnonzero(self.space.bounds >= min(cycles))
+            self.visited.update(map(int, hopeless))
+        super().update(inputs, results)
 
 
 def _boosted(task: Task) -> XGBTuner:
-    """Starts with the most promising points; its features are the knobs and the analytic cost."""
     try:
         import xgboost  # noqa: F401
     except ImportError:
         raise EnvironmentMismatchError(
             f"the tuner xgb needs xgboost: {REMEDY}, or take --tuner ga, random or grid"
         ) from None
-    space = task.config_space
-    tuner = XGBTuner(task, feature_type="knob", optimizer=_EveryPoint(len(space)), num_threads=1)
-    # AutoTVM would start processes to look at one point after the other.
-    known = tuner.cost_model.feature_cache.get("knob")
-    known.update(enumerate(space.model_features))
-    tuner.trials = list(range(1, min(tuner.plan_size, len(space))))
-    tuner.visited.add(0)
-    return tuner
+    return _Boosted(task)
 
 
 def _genetic(task: Task) -> GATuner:
