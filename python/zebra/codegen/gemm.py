@@ -243,7 +243,7 @@ class GemmGenerator:
                 # Most recently used, so that the next input tile takes the other slot.
                 self.sources.get(number)
             # VEC sums the next input tile under this multiplication, GEMM sums behind it.
-            pending = self._make_pieces(queue[position], number)
+            pending = self._make_pieces(queue[position], number) if queue else None
             self._multiply(step, number)
             if step.last:
                 self._finish(step.tile, step.output)
@@ -264,10 +264,10 @@ class GemmGenerator:
         return pending
 
     def _made_ahead(self) -> list[list[_Piece]]:
-        """For each step, the pieces of input tiles to compute before it is multiplied."""
-        queue: list[list[_Piece]] = [[] for _ in self.steps]
+        """For each step, the pieces of input tiles to compute before it is multiplied, if any."""
         if self.plan.before is None:
-            return queue
+            return []
+        queue: list[list[_Piece]] = [[] for _ in self.steps]
         starts = [position for position, begins in enumerate(self._begins) if begins]
         for number, first in enumerate(starts):
             start = starts[number - 1] if number else 0

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple
 
-from zebra.codegen.emitter import Emitter
+from zebra.codegen.emitter import Emitter, Tile
 from zebra.codegen.shapes import Addresses, Shape, Shapes
 from zebra.codegen.slots import Slots
 from zebra.hw import HwConfig
 from zebra.isa.insns import Insn, Memory
 from zebra.runtime.assemble import ShapeTable
+from zebra.schedule.views import View
+
+
+class Loads(NamedTuple):
+    """The instructions that load a tile."""
+
+    view: View
+    """Kept, so that no other has its id."""
+    numbers: list[int]
+    at: list[tuple[int, int]]
+    """For each address 0 or 1 (it moves with the tile in ACT or in DRAM) and its offset."""
 
 
 class ListingEmitter(Emitter):
@@ -20,11 +32,16 @@ class ListingEmitter(Emitter):
     """
 
     def __init__(
-        self, config: HwConfig, addresses: Mapping[str, int], shapes: Shapes, table: ShapeTable
+        self,
+        config: HwConfig,
+        addresses: Mapping[str, int],
+        shapes: Shapes,
+        table: ShapeTable,
+        loads: dict[Hashable, Loads],
     ) -> None:
-        """``table``: the shapes that were known when it was used last."""
+        """``table`` and ``loads``: what programs with the same shapes and addresses left there."""
         super().__init__(config, addresses, shapes)
-        self._table = table
+        self._table, self._loads = table, loads
         self._numbers: list[int] = []
         self._at: list[int] = []
 
@@ -32,6 +49,36 @@ class ListingEmitter(Emitter):
         """Append the instruction that ``make`` returns, but at ``addresses``."""
         self._numbers.append(self._shapes.like(key, make).number)
         self._at += addresses
+
+    def load_tile(self, view: View, tile: Tile, sram: int, pad_value: int = 0) -> None:
+        """Bring a tile to ACT; tiles that lie alike in the image are loaded alike."""
+        n, block, blocks, (row, rows), (column, columns), gap = tile
+        _, _, height, width = view.dims
+        key = (
+            id(view),
+            *(block, blocks, rows, columns, gap, pad_value),
+            *(row if row < 0 else 0, column if column < 0 else 0),
+            *(max(row + rows - height, 0), max(column + columns - width, 0)),
+        )
+        batch, _, high, wide = view.strides
+        dram = n * batch + row * high + column * wide
+        loads = self._loads.get(key)
+        if loads is None:
+            first, start = len(self._numbers), len(self._at)
+            super().load_tile(view, tile, sram, pad_value)
+            self._loads[key] = self._noted(view, first, start, (sram, dram))
+            return
+        self._numbers += loads.numbers
+        bases = (sram, dram)
+        self._at += [bases[base] + offset for base, offset in loads.at]
+
+    def _noted(self, view: View, first: int, start: int, bases: tuple[int, int]) -> Loads:
+        """What was appended from instruction ``first`` and address ``start`` on."""
+        numbers = self._numbers[first:]
+        names = [name for number in numbers for name in self._shapes.found[number].names]
+        kinds = [int(name == "dram") for name in names]
+        at = [(kind, at - bases[kind]) for kind, at in zip(kinds, self._at[start:], strict=True)]
+        return Loads(view, numbers, at)
 
     def oldest_first(self, memory: Memory, base: int, size: int, count: int) -> Slots:
         """``count`` slots of ``size`` entries from ``base`` on."""

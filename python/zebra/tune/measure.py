@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from zebra.codegen.constants import ConstantPool
 from zebra.codegen.emitter import Emitter
 from zebra.codegen.gemm import GemmGenerator, GemmPlan, plan_gemm, retile
@@ -12,7 +14,7 @@ from zebra.isa.program import Program
 from zebra.runtime.assemble import ShapeTable
 from zebra.runtime.cycle import count_cycles
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
-from zebra.tune.listing import ListingEmitter
+from zebra.tune.listing import ListingEmitter, Loads
 from zebra.tune.synthetic import ADDRESSES, synthetic_layer
 
 
@@ -28,6 +30,7 @@ class Meter:
         """One without and one with rows on the array: their constants are not the same."""
         self._shapes = Shapes(config, frozenset({Memory.DRAM}))
         self._table = ShapeTable()
+        self._loads: dict[Hashable, Loads] = {}
 
     def emit(self, tiling: GemmTiling, emitter: Emitter) -> None:
         """The instructions of the layer alone."""
@@ -44,7 +47,8 @@ class Meter:
         DRAM is left out of the search for hazards: a layer alone reads and writes
         different buffers there, so no token comes from it.
         """
-        emitter = ListingEmitter(self.config, ADDRESSES, self._shapes, self._table)
+        known = self._shapes, self._table, self._loads
+        emitter = ListingEmitter(self.config, ADDRESSES, *known)
         self.emit(tiling, emitter)
         return emitter.code()
 
