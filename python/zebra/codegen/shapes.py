@@ -90,7 +90,8 @@ class Shapes:
 
     def __init__(self, config: HwConfig, ignored: frozenset[Memory] = frozenset()) -> None:
         self._config, self._ignored = config, ignored
-        self._known: dict[Hashable, Shape] = {}
+        self.known: dict[Hashable, Shape] = {}
+        """By what was asked for."""
         self.found: list[Shape] = []
         """All shapes, by their numbers."""
 
@@ -99,18 +100,18 @@ class Shapes:
 
         Keys start with the instruction's class.
         """
-        shape = self._known.get(key)
+        shape = self.known.get(key)
         if shape is None:
-            shape = self._known[key] = self.of(make())
+            shape = self.known[key] = self.of(make())
         return shape
 
     def of(self, insn: Insn) -> Shape:
         """The shape of an instruction; EncodingError where a field that is no address is wrong."""
         kind = type(insn)
         key = (kind, "as it is", _MODES[kind](insn))
-        shape = self._known.get(key)
+        shape = self.known.get(key)
         if shape is None:
-            shape = self._known[key] = self._find(insn)
+            shape = self.known[key] = self._find(insn)
             self.found.append(shape)
         return shape
 

@@ -41,13 +41,14 @@ class ListingEmitter(Emitter):
     ) -> None:
         """``table`` and ``loads``: what programs with the same shapes and addresses left there."""
         super().__init__(config, addresses, shapes)
-        self._table, self._loads = table, loads
+        self._known, self._table, self._loads = shapes.known, table, loads
         self._numbers: list[int] = []
         self._at: list[int] = []
 
     def repeat(self, key: Hashable, addresses: Addresses, make: Callable[[], Insn]) -> None:
         """Append the instruction that ``make`` returns, but at ``addresses``."""
-        self._numbers.append(self._shapes.like(key, make).number)
+        shape = self._known.get(key) or self._shapes.like(key, make)
+        self._numbers.append(shape.number)
         self._at += addresses
 
     def load_tile(self, view: View, tile: Tile, sram: int, pad_value: int = 0) -> None:

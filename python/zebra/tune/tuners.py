@@ -15,12 +15,13 @@ from tvm.autotvm.tuner.model_based_tuner import ModelOptimizer
 from tvm.autotvm.tuner.xgboost_cost_model import XGBoostCostModel
 
 from zebra.errors import EnvironmentMismatchError, UsageError
+from zebra.tune.space import TilingSpace
 
 ROUNDS = 32
 """Trees that ``xgb`` learns."""
 
-PROMISING = 1024
-"""Points of the lowest analytic cost among which ``xgb`` looks for the best, if not more."""
+REACH = 4
+"""``xgb`` looks at so many times as many points as it measures, those of the lowest costs."""
 
 PLAN = 32
 """Points that ``xgb`` measures before it learns again."""
@@ -81,8 +82,7 @@ class _Trees(XGBoostCostModel):  # type: ignore[misc]
 class _Boosted(XGBTuner):  # type: ignore[misc]
     """Looks at promising points only, and not at those that cannot beat the best one measured.
 
-    It starts with the most promising of all and with others from far and near. The
-    features are a point's knobs, its analytic cost and its bound.
+    The features are a point's knobs, its analytic cost and its bound.
     """
 
     def __init__(self, task: Task) -> None:
@@ -98,12 +98,10 @@ class _Boosted(XGBTuner):  # type: ignore[misc]
 
     def tune(self, n_trial: int, *args: Any, **kwargs: Any) -> None:
         """Measure ``n_trial`` points, or fewer if no others are left."""
-        size = min(len(self.space), max(PROMISING, 4 * n_trial))
+        size = min(len(self.space), REACH * n_trial)
         self.visited = {0, *range(size, len(self.space))}
-        spread = np.linspace(PLAN + 1, size - 1, PLAN).astype(int)
-        seeds = dict.fromkeys([*range(1, PLAN + 1), *map(int, spread)])
-        self.trials = [point for point in seeds if 0 < point < size]
-        self.train_ct = 1  # Both halves are measured before the model learns.
+        self.trials = _seeds(self.space, size)
+        self.train_ct = 1  # Two plans of them are measured before the model learns.
         super().tune(n_trial, *args, **kwargs)
 
     def update(self, inputs: list[MeasureInput], results: list[MeasureResult]) -> None:
@@ -114,6 +112,20 @@ class _Boosted(XGBTuner):  # type: ignore[misc]
             hopeless = np.flatnonzero(self.space.bounds >= min(cycles))
             self.visited.update(map(int, hopeless))
         super().update(inputs, results)
+
+
+def _seeds(space: TilingSpace, size: int) -> list[int]:
+    """Where to start: points of the first ``size``, two plans of them, none of them point 0.
+
+    The most promising ones, the most promising one with each value of each knob, and
+    others from near to far.
+    """
+    near = range(1, PLAN + 1)
+    firsts = {int(at) for column in space.features.T for at in np.unique(column, True)[1]}
+    chosen = dict.fromkeys([*near, *sorted(firsts)])
+    far = np.geomspace(PLAN + 1, max(size - 1, PLAN + 2), max(2 * PLAN - len(chosen), 0))
+    points = [*chosen, *map(int, far)]
+    return [point for point in dict.fromkeys(points) if 0 < point < size][: 2 * PLAN]
 
 
 def _boosted(task: Task) -> XGBTuner:
