@@ -20,10 +20,18 @@ from zebra.tune.measuring import CycleRunner, LocalTimer, PointBuilder
 from zebra.tune.task import make_task
 from zebra.tune.workloads import workloads_of
 
+# %% A small network of depthwise and 1x1 convolutions, as MobileNet has them.
+SIZES = [(32, 64, False), (64, 128, True), (128, 256, True)]
+body = relay.var("data", shape=(1, 3, 48, 48))
+body = testing.mobilenet.conv_block(body, "stem", 32, strides=(2, 2))
+for number, (channels, outs, halves) in enumerate(SIZES):
+    name = f"block{number}"
+    body = testing.mobilenet.separable_conv_block(body, name, channels, outs, downsample=halves)
+mod, params = testing.init.create_workload(relay.Function(relay.analysis.free_vars(body), body))
+
 # %% What there is to tune: the distinct workloads of the int8 network.
 config = find_config("zebra")
-mod, params = testing.dqn.get_workload(batch_size=1, num_actions=10, image_shape=(4, 84, 84))
-picture = np.random.default_rng(0).normal(size=(1, 4, 84, 84)).astype("float32")
+picture = np.random.default_rng(0).normal(size=(1, 3, 48, 48)).astype("float32")
 quantized = zebra.quantize(mod, params, calibration=[picture])
 found = workloads_of(quantized, config)
 for each in found:
@@ -37,8 +45,8 @@ for each in found:
     print(f"{len(task.config_space)} legal tilings")
     tuner = autotvm.tuner.GridSearchTuner(task)
     trials = min(16, len(task.config_space))
-    tuner.tune(trials, option, callbacks=[autotvm.callback.log_to_file("dqn.log")])
-print(Path("dqn.log").read_text().splitlines()[0])
+    tuner.tune(trials, option, callbacks=[autotvm.callback.log_to_file("tuning.log")])
+print(Path("tuning.log").read_text().splitlines()[0])
 
 
 # %% A build inside apply_history_best takes the best records.
@@ -54,7 +62,7 @@ def build():
 
 with autotvm.apply_history_best(None):
     default, expected = build()
-with autotvm.apply_history_best("dqn.log"):
+with autotvm.apply_history_best("tuning.log"):
     tuned, result = build()
 print(f"{default} cycles by default, {tuned} tuned")
 

@@ -113,6 +113,43 @@ typedef struct {
 ZEBRA_API int zebra_cycle_run(const ZebraCycleJob* job, ZebraCycleTotals* totals,
                               ZebraCycleRecord* records, char* error, size_t error_bytes);
 
+/* An address field of a shape: its first bit in the word and its largest value. */
+typedef struct {
+  uint32_t bit;
+  uint32_t unused;
+  uint64_t limit;
+} ZebraField;
+
+/* What a shape touches: [start, stop) of a memory behind the value of an address field, or behind
+ * 0 if `field` is -1. */
+typedef struct {
+  int64_t start, stop;
+  uint16_t memory;
+  int16_t field;
+  uint32_t write;
+} ZebraTouch;
+
+/* A program as few shapes (zebra.codegen.shapes) at many addresses. Shape s has the fields
+ * [first_field[s], first_field[s + 1]) and touches likewise; `words` holds its instruction, 64
+ * bytes, with all addresses 0. `addresses` holds the fields' values, instruction by instruction. */
+typedef struct {
+  const uint8_t* words;
+  const uint8_t* engines;
+  const uint32_t* first_field;
+  const ZebraField* fields;
+  const uint32_t* first_touch;
+  const ZebraTouch* touches;
+  const uint32_t* shapes;
+  const int64_t* addresses;
+  uint64_t count; /* instructions */
+} ZebraListing;
+
+/* Write the program, count * 64 bytes, with the tokens that its hazards ask for. Nothing in the
+ * listing is checked but that addresses fit their fields. Returns a status code and an error as
+ * zebra_sim_run does. */
+ZEBRA_API int zebra_assemble(const ZebraListing* listing, uint8_t* code, char* error,
+                             size_t error_bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,7 +16,10 @@ constexpr std::uint64_t kNever = ~std::uint64_t{0};
 // cycle. A sixth of a byte is the unit in which one, two and three of them share exactly.
 class Dram {
  public:
-  explicit Dram(std::uint64_t bytes_per_cycle) : rate_(kUnit * bytes_per_cycle) {}
+  explicit Dram(std::uint64_t bytes_per_cycle) {
+    for (std::uint64_t sharing = 0; sharing <= kRequesters; ++sharing)
+      shares_[sharing] = kUnit * bytes_per_cycle / std::max<std::uint64_t>(sharing, 1);
+  }
 
   void begin(Requester who, std::uint64_t bytes) { left_[index(who)] = kUnit * bytes; }
   bool active(Requester who) const { return left_[index(who)] > 0; }
@@ -25,8 +28,8 @@ class Dram {
   std::uint64_t next() const {
     std::uint64_t least = kNever;
     for (const std::uint64_t left : left_)
-      if (left > 0) least = std::min(least, (left + share() - 1) / share());
-    return least;
+      if (left > 0) least = std::min(least, left);
+    return least == kNever ? kNever : (least + share() - 1) / share();
   }
 
   // Let `cycles` pass, at most next().
@@ -42,10 +45,10 @@ class Dram {
   std::uint64_t share() const {
     std::uint64_t sharing = 0;
     for (const std::uint64_t left : left_) sharing += left > 0;
-    return sharing == 0 ? rate_ : rate_ / sharing;
+    return shares_[sharing];
   }
 
-  std::uint64_t rate_;
+  std::uint64_t shares_[kRequesters + 1];  // of each, by how many are active
   std::uint64_t left_[kRequesters] = {};
 };
 

@@ -47,6 +47,7 @@ CycleTotals Simulation::run() {
   while (!finished()) {
     while (step()) continue;
     if (finished()) break;
+    if (dram_awaited_) next_ = std::min(next_, now_ + dram_.next());
     if (next_ == kNever)
       fail(Status::kTokenError, "after ", now_, " cycles the engines wait for each other for ever");
     dram_.advance(next_ - now_);
@@ -58,9 +59,11 @@ CycleTotals Simulation::run() {
 
 bool Simulation::finished() const { return remaining_ == 0; }
 
-// Everything that can happen now; false if nothing could, and then next_ is the next event.
+// Everything that can happen now; false if nothing could, and then next_ is the next event, unless
+// the DRAM, if dram_awaited_, has one before.
 bool Simulation::step() {
   next_ = kNever;
+  dram_awaited_ = false;
   bool moved = fetch();
   moved |= decode();
   for (const Engine engine : {Engine::LOAD, Engine::STORE}) {
@@ -77,7 +80,7 @@ bool Simulation::due(std::uint64_t time) {
   return false;
 }
 
-void Simulation::wait_for_dram() { next_ = std::min(next_, now_ + dram_.next()); }
+void Simulation::wait_for_dram() { dram_awaited_ = true; }
 
 bool Simulation::fetch() {
   const std::size_t room = std::max<std::size_t>(kPrefetch, 2 * per_fetch_);

@@ -77,7 +77,8 @@ class Simulation {
   Channel channels_[fsim::kEngines];  // of LOAD and STORE
   std::uint64_t now_ = 0;
   std::uint64_t next_ = kNever;
-  std::size_t remaining_;  // instructions that have not ended
+  bool dram_awaited_ = false;  // something goes on when the DRAM is done with a requester
+  std::size_t remaining_;      // instructions that have not ended
 
   const std::uint64_t fetch_bytes_;    // of one request
   const std::size_t per_fetch_;        // instructions in it

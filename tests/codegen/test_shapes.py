@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.programs import legal_program
 from zebra.codegen.emitter import Emitter
-from zebra.codegen.shapes import ADDRESS_FIELDS, Shapes, intervals
+from zebra.codegen.shapes import ADDRESS_FIELDS, Shapes, addresses_of, intervals
 from zebra.errors import EncodingError
 from zebra.hw import find_config
 from zebra.isa.access import accesses
@@ -22,7 +22,7 @@ def test_instances_equal_the_instructions() -> None:
         case = legal_program(seed)
         shapes = Shapes(case.config)
         for insn in decode_program(case.program.code):
-            word, touched = shapes.of(insn).instance(insn)
+            word, touched = shapes.of(insn).instance(addresses_of(insn))
             assert word.to_bytes(64, "little") == encode(insn)
             assert touched == [
                 (access.memory, start, stop, access.write)
@@ -44,10 +44,18 @@ def test_instructions_of_one_shape_share_it() -> None:
     assert shapes.of(one) is not shapes.of(replace(one, value=1))
 
 
+def test_an_equal_key_asks_nothing() -> None:
+    shapes = Shapes(find_config("zebra"))
+    shape = shapes.like((Fill, "row"), lambda: Fill(loops=(FillLevel(4, 1),)))
+    assert shapes.like((Fill, "row"), lambda: pytest.fail("asked again")) is shape
+    assert shapes.of(Fill(sram=3, loops=(FillLevel(4, 1),))) is not shapes.of(Fill())
+    assert shapes.found == [shape, shapes.of(Fill())]
+
+
 def test_an_ignored_memory_is_not_touched() -> None:
     shapes = Shapes(find_config("zebra"), frozenset({Memory.DRAM}))
     load = Load(dram=64, sram=3, lanes=16)
-    assert [touch[0] for touch in shapes.of(load).instance(load)[1]] == [Memory.ACT]
+    assert [touch[0] for touch in shapes.of(load).instance((64, 3))[1]] == [Memory.ACT]
 
 
 @pytest.mark.parametrize(

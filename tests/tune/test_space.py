@@ -10,6 +10,7 @@ from zebra.hw import find_config
 from zebra.schedule.cost import best_gemm_tiling
 from zebra.schedule.tiling import GemmWorkload, Order, gemm_candidates
 from zebra.tune.measure import Meter
+from zebra.tune.packing import to_knobs
 from zebra.tune.space import TilingSpace, tiling_of
 
 CONFIG = find_config("zebra")
@@ -59,3 +60,20 @@ def test_no_point_beats_its_bound(work: GemmWorkload, config: str) -> None:
     space, meter = TilingSpace(work, hw), Meter(work, hw)
     for point in rng.integers(0, len(space), 6):
         assert meter.cycles(space.tiling(int(point))) >= space.bounds[point]
+
+
+@pytest.mark.parametrize("work", WORKLOADS.values(), ids=WORKLOADS)
+def test_features_are_the_knobs(work: GemmWorkload) -> None:
+    space = TilingSpace(work, CONFIG)
+    for point in range(0, len(space), 37):
+        assert list(to_knobs(space.tiling(point)).values()) == space.features[point].tolist()
+
+
+def test_a_random_point_is_none_of_those_excluded() -> None:
+    space = TilingSpace(WORKLOADS["conv"], CONFIG)
+    random.seed(0)
+    assert {space.get_rand_index() for _ in range(200)} - {0}
+    assert space.get_rand_index(to_exclude=set(range(len(space))) - {7}) == 7
+    assert space.get_rand_index(2, 5, {2, 3}) == 4
+    with pytest.raises(IndexError):
+        space.get_rand_index(to_exclude=range(len(space)))

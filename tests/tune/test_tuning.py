@@ -63,6 +63,22 @@ def test_the_same_seed_measures_the_same_points(
         assert logs[0] != logs[2]
 
 
+@pytest.mark.skipif("xgb" not in tuner_names(), reason="needs xgboost")
+def test_points_that_cannot_win_are_left_out(tune: Tune, log: Path) -> None:
+    done = tune(WORK, Options("xgb", trials=10**6, batch=16))
+    space, records = TilingSpace(WORK, CONFIG), read_records(log)
+    assert done.best is not None
+    assert 1 < len(records) == done.trials < len(space)
+    points = [space.find(record.tiling) for record in records]
+    bounds = [space.bounds[point] for point in points]
+    cycles = [record.cycles(CONFIG) or 0 for record in records]
+    # The default is measured alone, then come the batches.
+    for first in range(17, len(points), 16):
+        assert max(bounds[first : first + 16]) < min(cycles[:first])
+    left = set(range(len(space))) - set(points)
+    assert all(space.bounds[point] >= done.best for point in left)
+
+
 def test_a_grid_search_of_every_trial_finds_the_optimum(tune: Tune) -> None:
     work = WORKLOADS["two_images"]
     meter, space = Meter(work, CONFIG), TilingSpace(work, CONFIG)

@@ -18,7 +18,6 @@ from zebra.isa.insns import (
     Accum,
     AccumLevel,
     AccumOp,
-    DmaLevel,
     Gemm,
     GemmLevel,
     Memory,
@@ -132,6 +131,26 @@ def accum_nest(
     return pixel_nest(pixels, (*taps, planes))
 
 
+def diagonal_nest(
+    window: Window, out: tuple[int, int, int], act: tuple[int, int], acc: int
+) -> tuple[GemmLevel, ...]:
+    """The loops of a depthwise window on the array, each channel block by its own weights.
+
+    ``out``: (blocks, rows, columns); strides: ``act`` of (block, row), ``acc`` of a block.
+    """
+    (blocks, rows, columns), (kh, kw) = out, window.kernel
+    pixels = (
+        GemmLevel(columns, window.stride[1], 0, 1),
+        GemmLevel(rows, window.stride[0] * act[1], 0, columns),
+    )
+    others = (
+        GemmLevel(blocks, act[0], kh * kw, acc),
+        GemmLevel(kw, window.dilation[1], 1, 0),
+        GemmLevel(kh, window.dilation[0] * act[1], kw, 0),
+    )
+    return pixel_nest(pixels, others)
+
+
 class AccumMaker(Maker):
     """Computes tiles of an AccumLayer in ACT."""
 
@@ -204,28 +223,25 @@ class AccumMaker(Maker):
         weights, held = self.diagonals.get(tile.block)
         if not held:
             size = self.emitter.config.block**2
-            level = DmaLevel(tile.blocks * taps, size, 1)
+            level = (tile.blocks * taps, size, 1)
             start = plan.diagonal + tile.block * taps * size
             self.emitter.load_entries(Memory.WGT, start, weights, (level,))
         width, columns = source.columns[1], tile.columns[1]
         first = tile.rows[1] - rows
-        pixels = (
-            GemmLevel(columns, window.stride[1], 0, 1),
-            GemmLevel(rows, window.stride[0] * width, 0, columns),
-        )
-        others = (
-            GemmLevel(tile.blocks, source.pixels, taps, tile.pixels),
-            GemmLevel(kw, window.dilation[1], 1, 0),
-            GemmLevel(kh, window.dilation[0] * width, kw, 0),
-        )
-        self.emitter.issue(
-            Gemm(
-                overwrite=True,
-                act=address + first * window.stride[0] * width,
-                wgt=weights,
-                acc=acc + first * columns,
-                loops=pixel_nest(pixels, others),
-            )
+        out, act = (tile.blocks, rows, columns), (source.pixels, width)
+        self.emitter.repeat(
+            (
+                Gemm,
+                "diagonal",
+                window.stride,
+                window.dilation,
+                window.kernel,
+                out,
+                act,
+                tile.pixels,
+            ),
+            (address + first * window.stride[0] * width, weights, acc + first * columns),
+            lambda: Gemm(overwrite=True, loops=diagonal_nest(window, out, act, tile.pixels)),
         )
 
     def _accumulate(
@@ -242,24 +258,18 @@ class AccumMaker(Maker):
         if self.plan.taps is not None:
             par = self._load_taps(tile, kernel_rows, kernel_columns)
         kernel = kernel_rows[1], kernel_columns[1]
-        mac = self.layer.op is AccumOp.MAC
-        self.emitter.issue(
-            Accum(
-                op=self.layer.op,
+        op, window = self.layer.op, self.layer.window
+        out = tile.blocks, rows, tile.columns[1]
+        act, acc = (source_tile.plane, source_tile.columns[1]), tile.pixels
+        taps = kernel[0] * kernel[1]
+        self.emitter.repeat(
+            (Accum, op, fresh, window.stride, window.dilation, out, kernel, act, acc),
+            (source, self.accs.get(tile)[0], par),
+            lambda: Accum(
+                op=op,
                 overwrite=fresh,
-                act=source,
-                acc=self.accs.get(tile)[0],
-                par=par,
-                loops=accum_nest(
-                    self.layer.window,
-                    mac,
-                    (tile.blocks, rows, tile.columns[1]),
-                    kernel,
-                    (source_tile.plane, source_tile.columns[1]),
-                    tile.pixels,
-                    kernel[0] * kernel[1],
-                ),
-            )
+                loops=accum_nest(window, op is AccumOp.MAC, out, kernel, act, acc, taps),
+            ),
         )
 
     def _load_source(
@@ -296,9 +306,9 @@ class AccumMaker(Maker):
         offset = (tile.block * kh + kernel_rows[0]) * kw + kernel_columns[0]
         taps = kernel_rows[1] * kernel_columns[1]
         levels = (
-            DmaLevel(kernel_columns[1], size, 1),
-            DmaLevel(kernel_rows[1], kw * size, kernel_columns[1]),
-            DmaLevel(tile.blocks, kh * kw * size, taps),
+            (kernel_columns[1], size, 1),
+            (kernel_rows[1], kw * size, kernel_columns[1]),
+            (tile.blocks, kh * kw * size, taps),
         )
         self.emitter.load_entries(
             Memory.PAR, self.plan.taps + offset * size, address, levels, self.plan.widen

@@ -15,7 +15,7 @@ from zebra.codegen.slots import Slots
 from zebra.errors import UnsupportedError
 from zebra.graph.nodes import Finish
 from zebra.hw import HwConfig
-from zebra.isa.insns import DmaLevel, Memory, PostOp
+from zebra.isa.insns import Memory, PostOp
 from zebra.schedule.layers import (
     AccumLayer,
     BinaryLayer,
@@ -134,7 +134,7 @@ class Constants:
             assert plan.taps is not None
             size = self._emitter.config.block * (1 if plan.widen else 4)
             blocks = self._plan.stripes.stages[number].out_blocks
-            level = DmaLevel(blocks * taps, size, 1)
+            level = (blocks * taps, size, 1)
             self._emitter.load_entries(Memory.PAR, plan.taps, address, (level,), plan.widen)
         return address + block * taps
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from zebra.codegen.constants import ConstantPool, pack_weights
 from zebra.codegen.emitter import Emitter, Tile, pixel_nest
@@ -11,7 +12,7 @@ from zebra.codegen.post import PostPlan, issue_post, load_parameters, plan_post,
 from zebra.codegen.room import Room
 from zebra.codegen.slots import MAX_SLOTS, Slots
 from zebra.hw import HwConfig
-from zebra.isa.insns import DmaLevel, Gemm, GemmLevel, Memory, PostOp
+from zebra.isa.insns import Gemm, GemmLevel, Memory, PostOp
 from zebra.schedule.layers import GemmLayer, Window
 from zebra.schedule.workloads import input_ranges, split_weights
 
@@ -19,8 +20,7 @@ Span = tuple[int, int]
 """(start, count)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A part of the reduction: input blocks within the output's range, kernel rows and columns."""
 
     blocks: Span
@@ -81,10 +81,10 @@ def fetch_weights(
     offset = ((channels[0] * plan.in_blocks + part.blocks[0]) * kh + row) * kw + column
     taps = rows * columns
     levels = (
-        DmaLevel(columns, size, 1),
-        DmaLevel(rows, kw * size, columns),
-        DmaLevel(part.blocks[1], kh * kw * size, taps),
-        DmaLevel(channels[1], plan.in_blocks * kh * kw * size, part.blocks[1] * taps),
+        (columns, size, 1),
+        (rows, kw * size, columns),
+        (part.blocks[1], kh * kw * size, taps),
+        (channels[1], plan.in_blocks * kh * kw * size, part.blocks[1] * taps),
     )
     emitter.load_entries(Memory.WGT, base + offset * size, address, levels)
 
@@ -111,21 +111,18 @@ def issue_gemm(
     (extent, address), blocks = source, source[0].blocks
     rows, columns = tile.rows[1], tile.columns[1]
     kh, kw = part.kernel_rows[1], part.kernel_columns[1]
-    emitter.issue(
-        Gemm(
+    window = plan.layer.window
+    out, reduction = (tile.blocks, rows, columns), (blocks, kh, kw)
+    act = extent.pixels, extent.columns[1]
+    emitter.repeat(
+        (Gemm, overwrite, window.stride, window.dilation, out, reduction, act),
+        (address, weights, acc),
+        lambda: Gemm(
             overwrite=overwrite,
-            act=address,
-            wgt=weights,
-            acc=acc,
             loops=gemm_nest(
-                plan.layer.window,
-                (tile.blocks, rows, columns),
-                (blocks, kh, kw),
-                (extent.pixels, extent.columns[1]),
-                (blocks * kh * kw, kh * kw, kw),
-                rows * columns,
+                window, out, reduction, act, (blocks * kh * kw, kh * kw, kw), rows * columns
             ),
-        )
+        ),
     )
 
 
@@ -196,12 +193,7 @@ class ConvMaker(Maker):
         acc = self._multiply(inside)
         plan, channels = self.plan.post, (tile.block, tile.blocks)
         par = load_parameters(self.emitter, plan, self.pars, channels, *channels)
-        columns, rows, blocks = post_levels(inside, plan)
-        levels = (
-            columns,
-            replace(rows, dst=tile.columns[1]),
-            replace(blocks, dst=tile.pixels),
-        )
+        levels = post_levels(inside, plan, (tile.columns[1], tile.pixels))
         issue_post(self.emitter, plan, par, (Memory.ACC, acc), (Memory.ACT, origin), levels)
 
     def _multiply(self, tile: Tile) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zebra.codegen.accum import IDENTITY
 from zebra.codegen.constants import ConstantPool
@@ -95,9 +95,9 @@ class ElementwiseMaker(Maker):
         """A broadcast axis of pixels is loaded once and read with stride 0."""
         needed = tile
         if view.strides[2] == 0:
-            needed = replace(needed, rows=(0, 1))
+            needed = needed._replace(rows=(0, 1))
         if view.strides[3] == 0:
-            needed = replace(needed, columns=(0, 1))
+            needed = needed._replace(columns=(0, 1))
         address, held = slots.get(needed)
         if not held:
             self.emitter.load_tile(view, needed, address)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from zebra.codegen.shapes import Shapes
+from zebra.codegen.shapes import Addresses, Shape, Shapes, addresses_of
 from zebra.codegen.slots import Slots
 from zebra.codegen.tokens import TokenStream
 from zebra.errors import EncodingError
@@ -72,8 +72,7 @@ def pixel_nest(pixels: Sequence[Level], others: Sequence[Level]) -> tuple[Level,
     return inner + merge_levels(others)
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """Part of a view: image n, channel blocks, and rows and columns as (start, count).
 
     Rows and columns may reach outside the image: there lies padding.
@@ -106,8 +105,8 @@ class Tile:
 class Emitter:
     """Issues instructions in sequential order; tokens follow from what they touch.
 
-    What instructions touch in ``ignored`` memories asks for no tokens. ``part`` is the
-    number of the part of a layer that what is issued next works for (``LayerSpan.owners``).
+    ``part`` is the number of the part of a layer that what is issued next works for
+    (``LayerSpan.owners``).
     """
 
     part = 0
@@ -116,25 +115,41 @@ class Emitter:
         self,
         config: HwConfig,
         addresses: Mapping[str, int],
-        ignored: frozenset[Memory] = frozenset(),
+        shapes: Shapes | None = None,
     ) -> None:
+        """``shapes``: those that other programs for ``config`` have found already."""
         self.config = config
         self.stream = TokenStream()
         self._addresses = addresses
         self._tables = Slots(range(config.tab_entries))
-        self._shapes = Shapes(config, ignored)
+        self._shapes = shapes or Shapes(config)
         self._words: list[int] = []
         self._parts: list[int] = []
 
     def issue(self, insn: Insn) -> None:
         """Append one instruction; EncodingError names it and the field that does not fit."""
         try:
-            word, touched = self._shapes.of(insn).instance(insn)
+            shape = self._shapes.of(insn)
+        except EncodingError as error:
+            raise EncodingError(f"instruction {len(self._words)}: {error}") from None
+        self._append(shape, addresses_of(insn))
+
+    def repeat(self, key: Hashable, addresses: Addresses, make: Callable[[], Insn]) -> None:
+        """Append the instruction that ``make`` returns, but at ``addresses``.
+
+        ``key`` tells it from all others but for those: ``make`` is called once for equal
+        keys. It starts with the instruction's class.
+        """
+        self._append(self._shapes.like(key, make), addresses)
+
+    def _append(self, shape: Shape, addresses: Addresses) -> None:
+        try:
+            word, touched = shape.instance(addresses)
         except EncodingError as error:
             raise EncodingError(f"instruction {len(self._words)}: {error}") from None
         self._words.append(word)
         self._parts.append(self.part)
-        self.stream.add(insn.ENGINE, touched)
+        self.stream.add(shape.kind.ENGINE, touched)
 
     def owners(self, first: int) -> tuple[int, ...]:
         """The ``part`` of every instruction from ``first`` on."""
@@ -153,7 +168,7 @@ class Emitter:
         A layer's first tiles then take memory that the layer before it is done with.
         """
         starts = [base + index * size for index in range(count)]
-        if size == 0:
+        if size == 0 or not len(self.stream):
             return Slots(starts)
         return Slots(sorted(starts, key=lambda at: self.stream.last_touch(memory, at, at + size)))
 
@@ -162,19 +177,22 @@ class Emitter:
         memory: Memory,
         address: int,
         sram: int,
-        levels: Sequence[DmaLevel],
+        levels: tuple[tuple[int, int, int], ...],
         widen: bool = False,
     ) -> None:
-        """Load whole WGT, PAR or TAB entries from a constant's address."""
-        self.issue(
-            Load(
+        """Load whole WGT, PAR or TAB entries from a constant's address.
+
+        ``levels``: (extent, DRAM stride, scratchpad stride), innermost first.
+        """
+        self.repeat(
+            (Load, memory, widen, levels),
+            (address, sram),
+            lambda: Load(
                 memory=memory,
                 widen=widen,
-                dram=address,
-                sram=sram,
                 lanes=self.config.block,
-                loops=merge_levels(levels),
-            )
+                loops=merge_levels([DmaLevel(*level) for level in levels]),
+            ),
         )
 
     def load_table(self, address: int) -> int:
@@ -209,19 +227,23 @@ class Emitter:
         """
         rows = _clip(tile.rows, dims[2])
         columns = _clip(tile.columns, dims[3])
+        if rows == tile.rows and columns == tile.columns:
+            return tile, sram
         if rows[1] <= 0 or columns[1] <= 0:
             self._fill(tile, sram, (0, tile.rows[1]), (0, tile.columns[1]), pad_value)
             return None
         top, left = rows[0] - tile.rows[0], columns[0] - tile.columns[0]
         bottom, right = top + rows[1], left + columns[1]
-        for fill_rows, fill_columns in (
-            ((0, top), (0, tile.columns[1])),
-            ((bottom, tile.rows[1] - bottom), (0, tile.columns[1])),
-            ((top, rows[1]), (0, left)),
-            ((top, rows[1]), (right, tile.columns[1] - right)),
-        ):
-            self._fill(tile, sram, fill_rows, fill_columns, pad_value)
-        inside = replace(tile, rows=rows, columns=columns)
+        height, width = tile.rows[1], tile.columns[1]
+        if top:
+            self._fill(tile, sram, (0, top), (0, width), pad_value)
+        if bottom < height:
+            self._fill(tile, sram, (bottom, height - bottom), (0, width), pad_value)
+        if left:
+            self._fill(tile, sram, (top, rows[1]), (0, left), pad_value)
+        if right < width:
+            self._fill(tile, sram, (top, rows[1]), (right, width - right), pad_value)
+        inside = tile._replace(rows=rows, columns=columns)
         return inside, sram + top * tile.columns[1] + left
 
     def _fill(
@@ -232,36 +254,34 @@ class Emitter:
         columns: tuple[int, int],
         value: int,
     ) -> None:
-        if rows[1] <= 0 or columns[1] <= 0:
-            return
         width = tile.columns[1]
-        levels = (
-            FillLevel(columns[1], 1),
-            FillLevel(rows[1], width),
-            FillLevel(tile.blocks, tile.plane),
+        sizes = ((columns[1], 1), (rows[1], width), (tile.blocks, tile.plane))
+        self.repeat(
+            (Fill, value, sizes),
+            (sram + rows[0] * width + columns[0],),
+            lambda: Fill(value=value, loops=merge_levels([FillLevel(*size) for size in sizes])),
         )
-        start = sram + rows[0] * width + columns[0]
-        self.issue(Fill(sram=start, value=value, loops=merge_levels(levels)))
 
     def _load_run(
         self, view: View, inside: Tile, run: Run, sram: int, pitch: int, plane: int
     ) -> None:
+        _, channels, row, column = view.strides
         levels = (
-            DmaLevel(inside.columns[1], view.strides[3], 1),
-            DmaLevel(inside.rows[1], view.strides[2], pitch),
-            DmaLevel(run.count, view.strides[1], plane),
+            (inside.columns[1], column, 1),
+            (inside.rows[1], row, pitch),
+            (run.count, channels, plane),
         )
-        self.issue(
-            Load(
+        self.repeat(
+            (Load, run.lane, run.lanes, view.lane_stride, levels),
+            (self._address(view, inside, run), sram + (run.first - inside.block) * plane),
+            lambda: Load(
                 memory=Memory.ACT,
                 merge=run.lane > 0,
-                dram=self._address(view, inside, run),
-                sram=sram + (run.first - inside.block) * plane,
                 lane=run.lane,
                 lanes=run.lanes,
                 lane_stride=view.lane_stride,
-                loops=merge_levels(levels),
-            )
+                loops=merge_levels([DmaLevel(*level) for level in levels]),
+            ),
         )
 
     def store_tile(
@@ -281,30 +301,41 @@ class Emitter:
     ) -> None:
         """Write a tile whose rows lie ``pitch`` and whose blocks lie ``plane`` vectors apart."""
         rows, columns = tile.rows, tile.columns
-        target = replace(
-            tile,
-            rows=(rows[0] * repeat[0], rows[1] * repeat[0]),
-            columns=(columns[0] * repeat[1], columns[1] * repeat[1]),
-        )
+        target = tile
+        if repeat != (1, 1):
+            target = tile._replace(
+                rows=(rows[0] * repeat[0], rows[1] * repeat[0]),
+                columns=(columns[0] * repeat[1], columns[1] * repeat[1]),
+            )
+        _, channels, row, column = view.strides
         for run in channel_runs(view, tile.block, tile.blocks):
+            levels = (
+                (repeat[1], column, 0),
+                (columns[1], column * repeat[1], 1),
+                (rows[1], row * repeat[0], pitch),
+                (run.count, channels, plane),
+            )
+            base, start = self._address(view, target, run), sram + (run.first - tile.block) * plane
             for copy in range(repeat[0]):
-                base = self._address(view, target, run) + copy * view.strides[2]
-                levels = (
-                    DmaLevel(repeat[1], view.strides[3], 0),
-                    DmaLevel(columns[1], view.strides[3] * repeat[1], 1),
-                    DmaLevel(rows[1], view.strides[2] * repeat[0], pitch),
-                    DmaLevel(run.count, view.strides[1], plane),
-                )
-                self.issue(
-                    Store(
-                        dram=base,
-                        sram=sram + (run.first - tile.block) * plane,
-                        lane=run.lane,
-                        lanes=run.lanes,
-                        lane_stride=view.lane_stride,
-                        loops=merge_levels(levels),
-                    )
-                )
+                self._store_run(view, run, levels, (base + copy * row, start))
+
+    def _store_run(
+        self,
+        view: View,
+        run: Run,
+        levels: tuple[tuple[int, int, int], ...],
+        addresses: tuple[int, int],
+    ) -> None:
+        self.repeat(
+            (Store, run.lane, run.lanes, view.lane_stride, levels),
+            addresses,
+            lambda: Store(
+                lane=run.lane,
+                lanes=run.lanes,
+                lane_stride=view.lane_stride,
+                loops=merge_levels([DmaLevel(*level) for level in levels]),
+            ),
+        )
 
     def _address(self, view: View, tile: Tile, run: Run) -> int:
         n, q, h, w = view.strides

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from zebra.codegen.accum import AccumMaker, AccumPlan, plan_accum
 from zebra.codegen.constants import ConstantPool
@@ -86,18 +89,18 @@ def plan_gemm(
     )
 
 
-def retile(
-    plan: GemmPlan,
-    layer: GemmLayer | FusedLayer,
-    tiling: GemmTiling,
-    pool: ConstantPool,
-    config: HwConfig,
-) -> GemmPlan:
-    """The plan of ``layer`` with another tiling: only what depends on it is planned again."""
+def retile(plan: GemmPlan, tiling: GemmTiling) -> GemmPlan:
+    """``plan`` with another tiling; both have rows on the array, or neither has."""
     before = plan.before
-    if isinstance(layer, FusedLayer) and not isinstance(before, ConvPlan):
-        before = _plan_before(layer, tiling, pool, config)
+    if isinstance(before, AccumPlan):
+        before = replace(before, tiling=_window_tiling(before.layer, tiling))
+    elif isinstance(before, ElementwisePlan):
+        before = replace(before, tiling=PixelTiling(tiling.chunk, tiling.pixels))
     return replace(plan, tiling=tiling, before=before)
+
+
+def _window_tiling(layer: AccumLayer, tiling: GemmTiling) -> WindowTiling:
+    return WindowTiling(tiling.chunk, layer.window.kernel, tiling.pixels)
 
 
 def _plan_before(
@@ -109,7 +112,7 @@ def _plan_before(
     if isinstance(layer, GemmLayer):
         return plan_conv(layer, pool, config)
     if isinstance(layer, AccumLayer):
-        window = WindowTiling(tiling.chunk, layer.window.kernel, tiling.pixels)
+        window = _window_tiling(layer, tiling)
         return plan_accum(layer, pool, config, window, tiling.on_array > 0)
     return plan_elementwise(layer, pool, config, PixelTiling(tiling.chunk, tiling.pixels))
 
@@ -130,11 +133,10 @@ def _plan_after(
     return AfterPlan(post, layer.inputs[1 if first else 0], first)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """One multiplication of an output tile: a part of its reduction."""
 
-    index: int
+    output: int
     """Number of the output tile."""
     tile: Tile
     part: Part
@@ -147,8 +149,7 @@ class _Step:
         return self.tile.n, self.tile.rows, self.tile.columns, self.part.blocks
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A piece of input tile ``number`` to compute."""
 
     number: int
@@ -165,9 +166,12 @@ class GemmGenerator:
         self.plan, self.emitter, self.tiling = plan, emitter, plan.tiling
         self.steps = list(_steps(plan))
         first = self.steps[0]
+        inputs = [step.input for step in self.steps]
+        self._begins = [True, *(a != b for a, b in pairwise(inputs))]
+        """Whether each step reads another input tile than the one before it."""
         rows, columns = plan.tiling.pixels
         self._largest = Tile(0, 0, plan.tiling.out_blocks, (0, rows), (0, columns))
-        part = replace(first.part, blocks=(0, plan.tiling.in_blocks))
+        part = first.part._replace(blocks=(0, plan.tiling.in_blocks))
         source = source_tile(plan.conv, self._largest, part).vectors
         kernel = plan.tiling.kernel
         tiles = plan.tiling.out_blocks * plan.tiling.in_blocks * kernel[0] * kernel[1]
@@ -201,8 +205,7 @@ class GemmGenerator:
             fit = min(MAX_SLOTS, room.left(Memory.ACT) // source)
             self.sources = room.slots(Memory.ACT, source, fit)
             return
-        single = all(step.input == self.steps[0].input for step in self.steps)
-        self.sources = room.slots(Memory.ACT, source, 1 if single else 2)
+        self.sources = room.slots(Memory.ACT, source, 2 if any(self._begins[1:]) else 1)
         rows, columns = tiling.pixels
         piece = Tile(0, 0, tiling.chunk, (0, rows), (0, columns))
         pieces = -(-self.plan.conv.in_blocks // tiling.chunk)
@@ -213,8 +216,7 @@ class GemmGenerator:
             if self.plan.first is not None:
                 spare = 2 * tiles + 2 * before.diagonal_tiles
                 window = before.layer.window
-                reach = replace(
-                    piece,
+                reach = piece._replace(
                     rows=window.reach((0, rows), (0, window.kernel[0]), 0),
                     columns=window.reach((0, columns), (0, window.kernel[1]), 1),
                 )
@@ -236,15 +238,15 @@ class GemmGenerator:
         queue = self._made_ahead()
         number = -1
         for position, step in enumerate(self.steps):
-            number += self._begins(position)
+            number += self._begins[position]
             if self.plan.before is not None:
                 # Most recently used, so that the next input tile takes the other slot.
                 self.sources.get(number)
             # VEC sums the next input tile under this multiplication, GEMM sums behind it.
-            pending = self._make_pieces(queue[position], number)
+            pending = self._make_pieces(queue[position], number) if queue else None
             self._multiply(step, number)
             if step.last:
-                self._finish(step.tile, step.index)
+                self._finish(step.tile, step.output)
             if pending is not None:
                 self._late(pending)
 
@@ -261,17 +263,12 @@ class GemmGenerator:
             return None
         return pending
 
-    def _begins(self, position: int) -> bool:
-        """Whether a step reads another input tile than the one before it."""
-        steps = self.steps
-        return position == 0 or steps[position].input != steps[position - 1].input
-
     def _made_ahead(self) -> list[list[_Piece]]:
-        """For each step, the pieces of input tiles to compute before it is multiplied."""
-        queue: list[list[_Piece]] = [[] for _ in self.steps]
+        """For each step, the pieces of input tiles to compute before it is multiplied, if any."""
         if self.plan.before is None:
-            return queue
-        starts = [position for position in range(len(queue)) if self._begins(position)]
+            return []
+        queue: list[list[_Piece]] = [[] for _ in self.steps]
+        starts = [position for position, begins in enumerate(self._begins) if begins]
         for number, first in enumerate(starts):
             start = starts[number - 1] if number else 0
             pieces = self._pieces(number, self.steps[first])
@@ -304,10 +301,10 @@ class GemmGenerator:
 
     def _multiply(self, step: _Step, number: int) -> None:
         conv, emitter, tile = self.plan.conv, self.emitter, step.tile
-        acc, _ = self.accs.get(step.index)
+        acc, _ = self.accs.get(step.output)
         channels = (tile.block, tile.blocks)
         # Weights first: they wait for no other layer, so they come in early.
-        load_weights(conv, self.weights, emitter, conv.weights[0], channels, step.part)
+        weights = load_weights(conv, self.weights, emitter, conv.weights[0], channels, step.part)
         extent = source_tile(conv, tile, step.part)
         if self.plan.before is not None:
             address = self.sources.get(number)[0]
@@ -318,7 +315,8 @@ class GemmGenerator:
                     conv.layer.inputs[0], extent, address, conv.layer.window.pad_value
                 )
         for place, base in enumerate(conv.weights):
-            weights = load_weights(conv, self.weights, emitter, base, channels, step.part)
+            if place:
+                weights = load_weights(conv, self.weights, emitter, base, channels, step.part)
             fresh = step.first and place == 0
             issue_gemm(conv, emitter, tile, step.part, (extent, address), weights, acc, fresh)
 
@@ -345,7 +343,7 @@ class GemmGenerator:
             self.emitter, after.post, self.after_pars, tile.block, tile.block, tile.blocks
         )
         a, b = (out, skip) if after.first else (skip, out)
-        levels = tuple(replace(level, b=level.a) for level in post_levels(tile, after.post))
+        levels = post_levels(tile, after.post, both=True)
         issue_post(self.emitter, after.post, par, (Memory.ACT, a), (Memory.ACT, skip), levels, b)
 
 
@@ -353,15 +351,21 @@ def _steps(plan: GemmPlan) -> Iterator[_Step]:
     """All multiplications in the order they run."""
     conv, tiling = plan.conv, plan.tiling
     kernel = conv.layer.window.kernel
-    for index, tile in enumerate(_out_tiles(plan)):
-        parts = [
-            Part(blocks, rows, columns)
-            for blocks in steps(conv.ranges[tile.block][1], tiling.in_blocks)
+
+    @cache
+    def parts(blocks: int) -> list[Part]:
+        return [
+            Part(some, rows, columns)
+            for some in steps(blocks, tiling.in_blocks)
             for rows in steps(kernel[0], tiling.kernel[0])
             for columns in steps(kernel[1], tiling.kernel[1])
         ]
-        for place, part in enumerate(parts):
-            yield _Step(index, tile, part, place == 0, place == len(parts) - 1)
+
+    for output, tile in enumerate(_out_tiles(plan)):
+        reduction = parts(conv.ranges[tile.block][1])
+        last = len(reduction) - 1
+        for place, part in enumerate(reduction):
+            yield _Step(output, tile, part, place == 0, place == last)
 
 
 def _out_tiles(plan: GemmPlan) -> Iterator[Tile]:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 
 from zebra.codegen.constants import ConstantPool, needs_wide, pack_parameters
 from zebra.codegen.emitter import Emitter, Tile, merge_levels
 from zebra.codegen.slots import Slots
 from zebra.graph.nodes import Finish, Scale
 from zebra.hw import HwConfig
-from zebra.isa.insns import DmaLevel, Memory, Post, PostLevel, PostOp
+from zebra.isa.insns import Memory, Post, PostLevel, PostOp
+
+KNOWN_LEVELS = 4096
+"""Nests over tiles that are kept: a layer has few of them."""
+
+_VALUES = attrgetter("extent", "dst", "a", "b", "par")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def load_parameters(
             Memory.PAR,
             plan.address + first * plan.vectors * size,
             slot,
-            (DmaLevel(blocks * plan.vectors, size, 1),),
+            ((blocks * plan.vectors, size, 1),),
         )
     return slot
 
@@ -92,35 +99,55 @@ def issue_post(
     b: int = 0,
 ) -> None:
     """One POST over ``levels`` ([columns, rows, channel blocks], par strides filled in)."""
-    finish = plan.finish
     to_act = dst[0] is Memory.ACT
-    lookup = to_act and plan.table is not None
-    emitter.issue(
-        Post(
+    table = emitter.load_table(plan.table) if plan.table is not None and to_act else None
+    finish = plan.finish if to_act else Finish()
+    clamp = finish.offset, finish.low, finish.high
+    modes = plan.op, plan.truncate, plan.wide, dst[0], a[0]
+    emitter.repeat(
+        (Post, *modes, table, *clamp, *map(_VALUES, levels)),
+        (dst[1], a[1], b, par),
+        lambda: Post(
             op=plan.op,
             truncate=plan.truncate,
             wide=plan.wide,
-            lookup=lookup,
+            lookup=table is not None,
             dst_memory=dst[0],
             a_memory=a[0],
-            table=emitter.load_table(plan.table) if plan.table is not None and to_act else 0,
-            offset=finish.offset if to_act else 0,
-            low=finish.low if to_act else -128,
-            high=finish.high if to_act else 127,
-            dst=dst[1],
-            a=a[1],
-            b=b,
-            par=par,
+            table=table or 0,
+            offset=finish.offset,
+            low=finish.low,
+            high=finish.high,
             loops=merge_levels(levels) or (PostLevel(),),
-        )
+        ),
     )
 
 
-def post_levels(tile: Tile, plan: PostPlan) -> tuple[PostLevel, ...]:
-    """The loops over a tile [blocks][rows][columns] from A to the destination."""
-    columns = tile.columns[1]
+def post_levels(
+    tile: Tile, plan: PostPlan, dst: tuple[int, int] | None = None, both: bool = False
+) -> tuple[PostLevel, ...]:
+    """The loops over a tile [blocks][rows][columns] from A to the destination.
+
+    ``dst``: the destination's strides of (row, block), if they are not the tile's own.
+    ``both``: operand B lies as A does.
+    """
+    source = tile.columns[1], tile.pixels
+    size = tile.blocks, tile.rows[1], tile.columns[1]
+    return _tile_levels(size, dst or source, source, source if both else None, plan.stride)
+
+
+@lru_cache(maxsize=KNOWN_LEVELS)
+def _tile_levels(
+    size: tuple[int, int, int],
+    dst: tuple[int, int],
+    a: tuple[int, int],
+    b: tuple[int, int] | None,
+    par: int,
+) -> tuple[PostLevel, ...]:
+    blocks, rows, columns = size
+    row, block = b or (0, 0)
     return (
-        PostLevel(columns, 1, 1),
-        PostLevel(tile.rows[1], columns, columns),
-        PostLevel(tile.blocks, tile.pixels, tile.pixels, 0, plan.stride),
+        PostLevel(columns, 1, 1, int(b is not None)),
+        PostLevel(rows, dst[0], a[0], row),
+        PostLevel(blocks, dst[1], a[1], block, par),
     )

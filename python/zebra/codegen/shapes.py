@@ -6,13 +6,13 @@ shape then adds its addresses. A network has some ten instructions of each shape
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
 
 from zebra.codegen.tokens import Interval
+from zebra.errors import EncodingError
 from zebra.hw import HwConfig
 from zebra.isa.access import KNOWN_NESTS, Access, Nest, accesses, footprint, reach
 from zebra.isa.codec import encode
@@ -38,11 +38,15 @@ _MODES = {
 }
 """Getters of all other fields."""
 
+_ADDRESSES = {kind: attrgetter(*names) for kind, names in ADDRESS_FIELDS.items()}
 _PLACES = {
     kind: {slot.path[0]: slot for slot in layout(kind) if slot.path[0] in names}
     for kind, names in ADDRESS_FIELDS.items()
 }
 """Where each address field lies in the word, behind the opcode."""
+
+Addresses = tuple[int, ...]
+"""The values of the address fields, in the order of ADDRESS_FIELDS."""
 
 _FAR = 1 << 60
 """Addresses this far apart tell which field an access starts from."""
@@ -54,6 +58,9 @@ class Shape:
 
     names: tuple[str, ...]
     """The address fields."""
+    number: int
+    """Its place among the shapes of its Shapes, from 0 upward."""
+    kind: type[Insn]
     word: int
     """The encoding with every address 0."""
     places: tuple[tuple[int, int], ...]
@@ -61,15 +68,17 @@ class Shape:
     touched: tuple[tuple[Memory, int, int, int, bool], ...]
     """(memory, number of the address field or -1, start and stop from there, whether written)."""
 
-    def instance(self, insn: Insn) -> tuple[int, list[Interval]]:
-        """The word of ``insn`` and what it touches; EncodingError where an address does not fit."""
-        at = [int(getattr(insn, name)) for name in self.names]
+    def instance(self, addresses: Addresses) -> tuple[int, list[Interval]]:
+        """The word at ``addresses`` and what it touches; EncodingError where one does not fit."""
         word = self.word
-        for address, (offset, limit) in zip(at, self.places):
+        for name, address, (offset, limit) in zip(self.names, addresses, self.places):
             if not 0 <= address <= limit:
-                encode(insn)  # names the field
+                raise EncodingError(
+                    f"{self.kind.__name__}.{name} = {address} does not fit: "
+                    f"the field holds 0..{limit}"
+                )
             word |= address << offset
-        at.append(0)  # the field -1
+        at = (*addresses, 0)  # the field -1
         return word, [
             (memory, at[field] + start, at[field] + stop, write)
             for memory, field, start, stop, write in self.touched
@@ -81,15 +90,29 @@ class Shapes:
 
     def __init__(self, config: HwConfig, ignored: frozenset[Memory] = frozenset()) -> None:
         self._config, self._ignored = config, ignored
-        self._known: dict[Any, Shape] = {}
+        self.known: dict[Hashable, Shape] = {}
+        """By what was asked for."""
+        self.found: list[Shape] = []
+        """All shapes, by their numbers."""
+
+    def like(self, key: Hashable, make: Callable[[], Insn]) -> Shape:
+        """The shape of what ``make`` returns; a second call with an equal key does not ask it.
+
+        Keys start with the instruction's class.
+        """
+        shape = self.known.get(key)
+        if shape is None:
+            shape = self.known[key] = self.of(make())
+        return shape
 
     def of(self, insn: Insn) -> Shape:
         """The shape of an instruction; EncodingError where a field that is no address is wrong."""
         kind = type(insn)
-        key = (kind, _MODES[kind](insn))
-        shape = self._known.get(key)
+        key = (kind, "as it is", _MODES[kind](insn))
+        shape = self.known.get(key)
         if shape is None:
-            shape = self._known[key] = self._find(insn)
+            shape = self.known[key] = self._find(insn)
+            self.found.append(shape)
         return shape
 
     def _find(self, insn: Insn) -> Shape:
@@ -112,7 +135,13 @@ class Shapes:
         )
         word = int.from_bytes(encode(bare), "little")
         places = tuple((slot.offset + OPCODE_BITS, slot.bits.high) for slot in slots)
-        return Shape(names, word, places, touched)
+        return Shape(names, len(self.found), kind, word, places, touched)
+
+
+def addresses_of(insn: Insn) -> Addresses:
+    """The values of an instruction's address fields."""
+    values = _ADDRESSES[type(insn)](insn)
+    return values if isinstance(values, tuple) else (values,)
 
 
 def intervals(access: Access) -> Iterator[tuple[int, int]]:

@@ -17,9 +17,10 @@ class Slots:
 
     def get(self, key: Hashable) -> tuple[int, bool]:
         """(address of the slot for ``key``, whether it holds it already)."""
-        if key in self._held:
+        address = self._held.get(key)
+        if address is not None:
             self._held.move_to_end(key)
-            return self._held[key], True
+            return address, True
         address = self._free.pop() if self._free else self._held.popitem(last=False)[1]
         self._held[key] = address
         return address, False

@@ -159,7 +159,8 @@ def simulate(program: Compiled | Program, config: HwConfig, timeline: bool = Fal
     looking at addresses and data: verify the program or run it on fsim for the rest.
     """
     code, layers = _parts(program)
-    totals, records = _run(code, config)
+    records = np.zeros(len(code) // WORD_BYTES, RECORD)
+    totals = _run(code, config, records)
     return CycleReport(
         config,
         totals.cycles,
@@ -175,7 +176,7 @@ def simulate(program: Compiled | Program, config: HwConfig, timeline: bool = Fal
 
 def count_cycles(program: Program, config: HwConfig) -> int:
     """``simulate(program, config).cycles``, without the rest of the report."""
-    return int(_run(program.code, config)[0].cycles)
+    return int(_run(program.code, config, None).cycles)
 
 
 def _parts(program: Compiled | Program) -> tuple[bytes, tuple[LayerSpan, ...]]:
@@ -204,8 +205,8 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _run(code: bytes, config: HwConfig) -> tuple[NativeTotals, Records]:
-    """The totals and one RECORD per instruction."""
+def _run(code: bytes, config: HwConfig, records: Records | None) -> NativeTotals:
+    """The totals; ``records``, if given, takes one RECORD per instruction."""
     job = CycleJob(
         hw_sizes(config),
         config["DRAM_BYTES_PER_CYCLE"],
@@ -215,14 +216,17 @@ def _run(code: bytes, config: HwConfig) -> tuple[NativeTotals, Records]:
         len(code),
     )
     totals = NativeTotals()
-    records = np.zeros(len(code) // WORD_BYTES, RECORD)
     text = ctypes.create_string_buffer(ERROR_BYTES)
     status = _library().zebra_cycle_run(
-        ctypes.byref(job), ctypes.byref(totals), records.ctypes.data, text, ERROR_BYTES
+        ctypes.byref(job),
+        ctypes.byref(totals),
+        None if records is None else records.ctypes.data,
+        text,
+        ERROR_BYTES,
     )
     if status:
         raise STATUS[status](text.value.decode("utf-8", "replace"))
-    return totals, records
+    return totals
 
 
 def _by_engine(spent: npt.NDArray[np.uint64]) -> dict[Engine, dict[Spent, int]]:

@@ -21,7 +21,6 @@ from zebra.errors import ZebraError
 from zebra.hw import HwConfig
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.tune.measure import Meter
-from zebra.tune.space import tiling_of
 from zebra.tune.task import work_of
 
 Outcome = tuple[int, str, float]
@@ -106,8 +105,11 @@ class PointBuilder(Builder):  # type: ignore[misc]
         super().__init__(timeout=0, n_parallel=batch)
 
     def build(self, measure_inputs: Sequence[MeasureInput]) -> list[Built]:
-        """One Built for each input."""
-        return [Built(work_of(each.task.args), tiling_of(each.config)) for each in measure_inputs]
+        """One Built for each input; all are of one workload."""
+        if not measure_inputs:
+            return []
+        work, space = work_of(measure_inputs[0].task.args), measure_inputs[0].task.config_space
+        return [Built(work, space.tiling(each.config.index)) for each in measure_inputs]
 
 
 class CycleRunner(Runner):  # type: ignore[misc]

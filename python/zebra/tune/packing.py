@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -64,7 +65,7 @@ def to_knobs(value: Any, prefix: str = "") -> dict[str, int]:
 
 def from_knobs(cls: type[T], knobs: Mapping[str, int], prefix: str = "") -> T:
     """The dataclass that ``to_knobs`` took apart; ValueError names a knob that is missing."""
-    hints = get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for field in fields(cls):  # type: ignore[arg-type]
         name = prefix + field.name
@@ -74,6 +75,11 @@ def from_knobs(cls: type[T], knobs: Mapping[str, int], prefix: str = "") -> T:
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"{name} is missing")
     return cls(**values)
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _from_knobs(hint: Any, knobs: Mapping[str, int], name: str) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import fields
 from functools import cached_property
-from random import randrange
+from random import choice, randrange
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +38,13 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
 
     def __init__(self, work: GemmWorkload, config: HwConfig) -> None:
         super().__init__()
-        self._work, self._config = work, config
+        self._work, self.config = work, config
         self._candidates = _once(gemm_candidates(work, config))
         # Of equal prices the first order and candidate are the default: best_gemm_tiling.
         costs = np.concatenate([cost.price for cost in gemm_costs(work, config, self._candidates)])
         self._order = np.argsort(costs, kind="stable")
-        self._costs = costs[self._order]
+        self.costs = costs[self._order]
+        """The analytic cost of every point."""
         self._range_length = self._length = len(self._order)
 
     def tiling(self, index: int) -> GemmTiling:
@@ -69,21 +71,24 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
     @cached_property
     def bounds(self) -> Knobs:
         """Cycles that each point cannot beat."""
-        bounds = lower_bounds(self._work, self._config, self._candidates)
+        bounds = lower_bounds(self._work, self.config, self._candidates)
         whole: Knobs = bounds[self._order % len(bounds)]
         return whole
 
     @cached_property
     def features(self) -> Knobs:
-        """The knobs of every point, [points, knobs]."""
-        rows = [list(to_knobs(self.tiling(index)).values()) for index in range(len(self))]
-        return np.array(rows, np.int64)
+        """The knobs of every point, [points, knobs], in the order of ``to_knobs``."""
+        cand = self._candidates
+        order, index = np.divmod(self._order, cand.rows.size)
+        taps, pixels = (cand.kernel_rows, cand.kernel_columns), (cand.rows, cand.columns)
+        sizes = [size[index] for size in (cand.out_blocks, cand.in_blocks, *taps, *pixels)]
+        return np.stack([*sizes, order, cand.chunk[index], cand.on_array[index]], 1)
 
     @cached_property
     def model_features(self) -> npt.NDArray[np.float32]:
-        """What a cost model learns from: the knobs of every point and its analytic cost."""
-        costs = np.log(self._costs)[:, None]
-        return np.concatenate([self.features, costs], 1, dtype=np.float32, casting="same_kind")
+        """What a cost model learns from: the knobs of every point, its cost and its bound."""
+        estimates = np.log(np.stack([self.costs, self.bounds], 1))
+        return np.concatenate([self.features, estimates], 1, dtype=np.float32, casting="same_kind")
 
     @cached_property
     def _values(self) -> list[Knobs]:
@@ -109,6 +114,16 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
         """The legal point nearest to these positions (of several, the most promising)."""
         return int(np.abs(self._places - np.array(knob)).sum(1).argmin())
 
+    def get_rand_index(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        to_exclude: Collection[int] | None = None,
+    ) -> int:
+        """A random point of [start, end) that is not excluded; IndexError if there is none."""
+        points = set(range(start or 0, end or len(self)))
+        return choice(list(points.difference(to_exclude or ())))
+
     def random_walk(self, point: int) -> int:
         """The legal point nearest to where changing one knob at random leads."""
         knob = self.point2knob(point)
@@ -117,7 +132,7 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
         return self.knob2point(knob)
 
     def __repr__(self) -> str:
-        return f"TilingSpace({len(self)} legal tilings of {self._work} on {self._config.name})"
+        return f"TilingSpace({len(self)} legal tilings of {self._work} on {self.config.name})"
 
 
 def is_legal(tiling: GemmTiling, work: GemmWorkload, config: HwConfig) -> bool:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from tvm.autotvm.measure import MeasureInput, MeasureResult
 from tvm.autotvm.task.task import Task
 from tvm.autotvm.tuner import GATuner, GridSearchTuner, RandomTuner, XGBTuner
 from tvm.autotvm.tuner.model_based_tuner import ModelOptimizer
+from tvm.autotvm.tuner.xgboost_cost_model import XGBoostCostModel
 
 from zebra.errors import EnvironmentMismatchError, UsageError
+from zebra.tune.space import TilingSpace
+
+ROUNDS = 32
+"""Trees that ``xgb`` learns."""
+
+REACH = 4
+"""``xgb`` looks at so many times as many points as it measures, those of the lowest costs."""
+
+PLAN = 32
+"""Points that ``xgb`` measures before it learns again."""
 
 REMEDY = "pip install xgboost-cpu==3.2.0"
 
@@ -40,26 +53,89 @@ class _EveryPoint(ModelOptimizer):  # type: ignore[misc]
 
     def find_maximums(self, model: Any, num: int, exclusive: Collection[int]) -> list[int]:
         """The ``num`` points of the highest prediction that are not in ``exclusive``."""
-        order = np.argsort(-model.predict(np.arange(self._size)), kind="stable")
-        return [int(point) for point in order if point not in exclusive][:num]
+        points = np.array(sorted(set(range(self._size)) - set(exclusive)), np.int64)
+        if not points.size:
+            return []
+        order = np.argsort(-model.predict(points), kind="stable")
+        return [int(point) for point in points[order[:num]]]
+
+
+class _Trees(XGBoostCostModel):  # type: ignore[misc]
+    """Learns speeds from what a TilingSpace knows of its points."""
+
+    def fit(self, xs: list[int], ys: list[float], plan_size: int) -> None:
+        """Learn that the points ``xs`` have the speeds ``ys``, the fastest being 1."""
+        del plan_size
+        import xgboost
+
+        speeds = np.array(ys) / max(ys)
+        data = xgboost.DMatrix(self._get_feature(xs), speeds)
+        # AutoTVM's own fit computes its recall after each round, which takes most of its time.
+        self.bst = xgboost.train(self.xgb_params, data, num_boost_round=ROUNDS)
+
+    def _get_feature(self, indexes: Sequence[int]) -> npt.NDArray[np.float32]:
+        # AutoTVM would start processes to look at one point after the other.
+        features: npt.NDArray[np.float32] = self.space.model_features[indexes]
+        return features
+
+
+class _Boosted(XGBTuner):  # type: ignore[misc]
+    """Looks at promising points only, and not at those that cannot beat the best one measured.
+
+    The features are a point's knobs, its analytic cost and its bound.
+    """
+
+    def __init__(self, task: Task) -> None:
+        space = task.config_space
+        super().__init__(
+            task,
+            plan_size=PLAN,
+            feature_type="knob",
+            optimizer=_EveryPoint(len(space)),
+            num_threads=1,
+        )
+        self.cost_model = _Trees(task, "knob", num_threads=1)
+
+    def tune(self, n_trial: int, *args: Any, **kwargs: Any) -> None:
+        """Measure ``n_trial`` points, or fewer if no others are left."""
+        size = min(len(self.space), REACH * n_trial)
+        self.visited = {0, *range(size, len(self.space))}
+        self.trials = _seeds(self.space, size)
+        self.train_ct = 1  # Two plans of them are measured before the model learns.
+        super().tune(n_trial, *args, **kwargs)
+
+    def update(self, inputs: list[MeasureInput], results: list[MeasureResult]) -> None:
+        """Take in a batch; strike out the points whose bound its best result reaches."""
+        clock = self.space.config["CLOCK_MHZ"] * 1e6
+        cycles = [round(result.costs[0] * clock) for result in results if not result.error_no]
+        if cycles:
+            hopeless = np.flatnonzero(self.space.bounds >= min(cycles))
+            self.visited.update(map(int, hopeless))
+        super().update(inputs, results)
+
+
+def _seeds(space: TilingSpace, size: int) -> list[int]:
+    """Where to start: points of the first ``size``, two plans of them, none of them point 0.
+
+    The most promising ones, the most promising one with each value of each knob, and
+    others from near to far.
+    """
+    near = range(1, PLAN + 1)
+    firsts = {int(at) for column in space.features.T for at in np.unique(column, True)[1]}
+    chosen = dict.fromkeys([*near, *sorted(firsts)])
+    far = np.geomspace(PLAN + 1, max(size - 1, PLAN + 2), max(2 * PLAN - len(chosen), 0))
+    points = [*chosen, *map(int, far)]
+    return [point for point in dict.fromkeys(points) if 0 < point < size][: 2 * PLAN]
 
 
 def _boosted(task: Task) -> XGBTuner:
-    """Starts with the most promising points; its features are the knobs and the analytic cost."""
     try:
         import xgboost  # noqa: F401
     except ImportError:
         raise EnvironmentMismatchError(
             f"the tuner xgb needs xgboost: {REMEDY}, or take --tuner ga, random or grid"
         ) from None
-    space = task.config_space
-    tuner = XGBTuner(task, feature_type="knob", optimizer=_EveryPoint(len(space)), num_threads=1)
-    # AutoTVM would start processes to look at one point after the other.
-    known = tuner.cost_model.feature_cache.get("knob")
-    known.update(enumerate(space.model_features))
-    tuner.trials = list(range(1, min(tuner.plan_size, len(space))))
-    tuner.visited.add(0)
-    return tuner
+    return _Boosted(task)
 
 
 def _genetic(task: Task) -> GATuner:

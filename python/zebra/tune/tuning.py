@@ -17,7 +17,6 @@ from zebra.hw import HwConfig
 from zebra.schedule.tiling import GemmTiling, GemmWorkload
 from zebra.tune.measuring import CycleRunner, Outcome, PointBuilder, Timer
 from zebra.tune.records import LogFile, Record
-from zebra.tune.space import tiling_of
 from zebra.tune.task import make_task
 from zebra.tune.tuners import make_tuner
 
@@ -115,7 +114,7 @@ def tune_workload(
     def done(_: Any, inputs: list[MeasureInput], results: list[MeasureResult]) -> None:
         pairs = []
         for given, result in zip(inputs, results, strict=True):
-            tiling = tiling_of(given.config)
+            tiling = space.tiling(given.config.index)
             cycles = None if result.error_no else remembering.memory[tiling][0]
             progress.note(tiling, cycles)
             if tiling in remembering.fresh:
