@@ -109,7 +109,7 @@ def test_a_wrong_number_of_tensors_is_an_input_error() -> None:
 def test_an_error_of_the_machine_keeps_its_class_and_names_the_region() -> None:
     sample = copy_artifact()
     program = replace(sample.compiled.program, code=sample.compiled.program.code[64:])
-    broken = Artifact(sample.config, replace(sample.compiled, program=program))
+    broken = Artifact(sample.config, replace(sample.compiled, program=program, layers=()))
     module = runtime_module("copy", broken.to_bytes())
     with pytest.raises(TokenError, match=r"^copy: instruction 0"):
         module["copy"](tvm.nd.empty((1, 3, 1, 2), "int8"), tvm.nd.empty((1, 1, 2, 3), "int8"))
