@@ -33,9 +33,10 @@ REMEDY = "pip install xgboost-cpu==3.2.0"
 def make_tuner(name: str, task: Task, seed: int, best: int | None) -> Any:
     """The tuner called ``name``, its random numbers started from ``seed``.
 
-    ``best`` are the fewest cycles measured before it starts, if any. It leaves out point 0, the default, which is measured before any other; there
-    must be a second one. UsageError lists the names; EnvironmentMismatchError if it
-    needs a package that is missing.
+    ``best`` are the fewest cycles measured before it starts, if any. It leaves out point
+    0, the default, which is measured before any other; there must be a second one.
+    UsageError lists the names; EnvironmentMismatchError if it needs a package that is
+    missing.
     """
     if name not in TUNERS:
         raise UsageError(f"no tuner is called {name}; known: {', '.join(TUNERS)}")
