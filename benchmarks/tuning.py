@@ -84,7 +84,7 @@ def optimum(
     """(best cycles timed, cycles that no point beats, points timed)."""
     space = TilingSpace(work, config)
     hopeless = space.bounds * 1.01 >= tuned
-    points = np.flatnonzero(~hopeless)
+    points = np.flatnonzero(~hopeless & ~space.twins)
     outcomes = timer.time(work, [space.tiling(int(point)) for point in points])
     best = min((cycles for cycles, problem, _ in outcomes if not problem), default=tuned)
     rest = int(space.bounds[hopeless].min()) if hopeless.any() else best

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,3 +78,12 @@ def test_a_random_point_is_none_of_those_excluded() -> None:
     assert space.get_rand_index(2, 5, {2, 3}) == 4
     with pytest.raises(IndexError):
         space.get_rand_index(to_exclude=range(len(space)))
+
+
+def test_twins_have_the_program_of_another_point() -> None:
+    space, meter = TilingSpace(WORKLOADS["conv"], CONFIG), Meter(WORKLOADS["conv"], CONFIG)
+    twins = [int(point) for point in np.flatnonzero(space.twins)]
+    assert twins
+    for point in twins[:: len(twins) // 8]:
+        tiling = space.tiling(point)
+        assert meter.code(tiling) == meter.code(replace(tiling, order=Order(0)))

@@ -20,6 +20,7 @@ from zebra.schedule.tiling import (
     GemmWorkload,
     Order,
     gemm_candidates,
+    pixel_tiles,
 )
 from zebra.tune.bound import lower_bounds
 from zebra.tune.packing import from_knobs, to_knobs
@@ -74,6 +75,15 @@ class TilingSpace(ConfigSpace):  # type: ignore[misc]
         bounds = lower_bounds(self._work, self.config, self._candidates)
         whole: Knobs = bounds[self._order % len(bounds)]
         return whole
+
+    @cached_property
+    def twins(self) -> npt.NDArray[np.bool_]:
+        """Points with the program of another one: with one tile on an axis both orders are one."""
+        cand = self._candidates
+        single = (cand.out_blocks >= self._work.out_blocks) | (pixel_tiles(self._work, cand) == 1)
+        order, index = np.divmod(self._order, cand.rows.size)
+        found: npt.NDArray[np.bool_] = (order > 0) & single[index]
+        return found
 
     @cached_property
     def features(self) -> Knobs:

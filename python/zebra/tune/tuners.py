@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -29,19 +30,20 @@ PLAN = 32
 REMEDY = "pip install xgboost-cpu==3.2.0"
 
 
-def make_tuner(name: str, task: Task, seed: int) -> Any:
+def make_tuner(name: str, task: Task, seed: int, best: int | None) -> Any:
     """The tuner called ``name``, its random numbers started from ``seed``.
 
-    It leaves out point 0, the default, which is measured before any other; there
-    must be a second one. UsageError lists the names; EnvironmentMismatchError if it
-    needs a package that is missing.
+    ``best`` are the fewest cycles measured before it starts, if any. It leaves out point
+    0, the default, which is measured before any other; there must be a second one.
+    UsageError lists the names; EnvironmentMismatchError if it needs a package that is
+    missing.
     """
     if name not in TUNERS:
         raise UsageError(f"no tuner is called {name}; known: {', '.join(TUNERS)}")
     # AutoTVM's tuners draw from both.
     random.seed(seed)
     np.random.seed(seed)
-    return TUNERS[name](task)
+    return TUNERS[name](task, best)
 
 
 class _EveryPoint(ModelOptimizer):  # type: ignore[misc]
@@ -82,11 +84,13 @@ class _Trees(XGBoostCostModel):  # type: ignore[misc]
 class _Boosted(XGBTuner):  # type: ignore[misc]
     """Looks at promising points only, and not at those that cannot beat the best one measured.
 
-    The features are a point's knobs, its analytic cost and its bound.
+    Nor does it measure a program twice. The features are a point's knobs, its analytic
+    cost and its bound.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, best: int | None) -> None:
         space = task.config_space
+        self._best = math.inf if best is None else best
         super().__init__(
             task,
             plan_size=PLAN,
@@ -99,19 +103,24 @@ class _Boosted(XGBTuner):  # type: ignore[misc]
     def tune(self, n_trial: int, *args: Any, **kwargs: Any) -> None:
         """Measure ``n_trial`` points, or fewer if no others are left."""
         size = min(len(self.space), REACH * n_trial)
-        self.visited = {0, *range(size, len(self.space))}
+        twins = np.flatnonzero(self.space.twins)
+        self.visited = {0, *map(int, twins), *range(size, len(self.space))}
+        self._strike_out()
         self.trials = _seeds(self.space, size)
         self.train_ct = 1  # Two plans of them are measured before the model learns.
         super().tune(n_trial, *args, **kwargs)
 
     def update(self, inputs: list[MeasureInput], results: list[MeasureResult]) -> None:
-        """Take in a batch; strike out the points whose bound its best result reaches."""
+        """Take in a batch."""
         clock = self.space.config["CLOCK_MHZ"] * 1e6
         cycles = [round(result.costs[0] * clock) for result in results if not result.error_no]
-        if cycles:
-            hopeless = np.flatnonzero(self.space.bounds >= min(cycles))
-            self.visited.update(map(int, hopeless))
+        self._best = min([self._best, *cycles])
+        self._strike_out()
         super().update(inputs, results)
+
+    def _strike_out(self) -> None:
+        hopeless = np.flatnonzero(self.space.bounds >= self._best)
+        self.visited.update(map(int, hopeless))
 
 
 def _seeds(space: TilingSpace, size: int) -> list[int]:
@@ -124,18 +133,18 @@ def _seeds(space: TilingSpace, size: int) -> list[int]:
     firsts = {int(at) for column in space.features.T for at in np.unique(column, True)[1]}
     chosen = dict.fromkeys([*near, *sorted(firsts)])
     far = np.geomspace(PLAN + 1, max(size - 1, PLAN + 2), max(2 * PLAN - len(chosen), 0))
-    points = [*chosen, *map(int, far)]
-    return [point for point in dict.fromkeys(points) if 0 < point < size][: 2 * PLAN]
+    points = dict.fromkeys([*chosen, *map(int, far)])
+    return [point for point in points if 0 < point < size and not space.twins[point]][: 2 * PLAN]
 
 
-def _boosted(task: Task) -> XGBTuner:
+def _boosted(task: Task, best: int | None) -> XGBTuner:
     try:
         import xgboost  # noqa: F401
     except ImportError:
         raise EnvironmentMismatchError(
             f"the tuner xgb needs xgboost: {REMEDY}, or take --tuner ga, random or grid"
         ) from None
-    return _Boosted(task)
+    return _Boosted(task, best)
 
 
 def _genetic(task: Task) -> GATuner:
@@ -155,9 +164,9 @@ def _behind_default(task: Task) -> tuple[int, int]:
     return 1, len(task.config_space) - 1
 
 
-TUNERS: dict[str, Callable[[Task], Any]] = {
+TUNERS: dict[str, Callable[[Task, int | None], Any]] = {
     "xgb": _boosted,
-    "ga": _genetic,
-    "random": lambda task: RandomTuner(task, _behind_default(task)),
-    "grid": lambda task: GridSearchTuner(task, _behind_default(task)),
+    "ga": lambda task, best: _genetic(task),
+    "random": lambda task, best: RandomTuner(task, _behind_default(task)),
+    "grid": lambda task, best: GridSearchTuner(task, _behind_default(task)),
 }

@@ -133,7 +133,7 @@ def tune_workload(
     done(None, inputs[1:], results[1:])
     left = min(options.trials, len(space)) - len(first)
     if left > 0:
-        tuner = make_tuner(options.tuner, task, options.seed)
+        tuner = make_tuner(options.tuner, task, options.seed, progress.best)
         option = autotvm.measure_option(builder=builder, runner=runner)
         tuner.tune(left, option, callbacks=[done])
     return progress
