@@ -67,14 +67,3 @@ def _in_order(weight: Array, scale: Array, covariance: Array) -> Array:
             errors[..., j - start] = error
         left[..., stop:] -= np.matmul(errors, factor[:, start:stop, stop:])
     return levels
-
-
-def follow(weight: Array, own: Array, cross: Array, damping: float) -> Array:
-    """Weights [G, K, T] that bring quantized inputs z closest to what ``weight`` makes of x.
-
-    W' = W (E[x z^T] + a I) (E[z z^T] + a I)^-1: least squares, drawn towards W.
-    """
-    damped = damp(own, damping)
-    change = np.matmul(weight, cross - own)
-    solved = np.linalg.solve(damped, change.swapaxes(1, 2))
-    return np.asarray(weight + solved.swapaxes(1, 2))

@@ -2,7 +2,7 @@
 
 Two versions of each input are seen side by side: x of the float network and z of the
 quantized one. For group g of a convolution (one for dense) with T taps per output:
-mean x, mean z [G, T], and the covariances z z^T and x z^T [G, T, T].
+mean x, mean z [G, T], and the covariance of z [G, T, T].
 """
 
 from __future__ import annotations
@@ -29,39 +29,32 @@ class Moments:
     x: Array
     z: Array
     zz: Array
-    xz: Array
 
     def __iadd__(self, other: Moments) -> Moments:
         self.count += other.count
         self.x += other.x
         self.z += other.z
         self.zz += other.zz
-        self.xz += other.xz
         return self
 
     def means(self) -> tuple[Array, Array]:
         """Mean x and mean z, [G, T]."""
         return self.x / self.count, self.z / self.count
 
-    def covariances(self) -> tuple[Array, Array]:
-        """Of z with itself, and of x (rows) with z (columns), [G, T, T]."""
-        x, z = self.means()
-        return (
-            self.zz / self.count - z[:, :, None] * z[:, None, :],
-            self.xz / self.count - x[:, :, None] * z[:, None, :],
-        )
+    def covariance(self) -> Array:
+        """Of z, [G, T, T]."""
+        z = self.z / self.count
+        return np.asarray(self.zz / self.count - z[:, :, None] * z[:, None, :])
 
 
 def moments_of(step: Linear, x: Array, z: Array, number: int) -> Moments:
     """Of one batch; ``number`` moves the pixels that are looked at."""
     a, b = samples(step, x, number), samples(step, z, number)
-    transposed = b.swapaxes(1, 2)
     return Moments(
         a.shape[2],
         a.sum(axis=2, dtype=np.float64),
         b.sum(axis=2, dtype=np.float64),
-        np.matmul(b, transposed).astype(np.float64),
-        np.matmul(a, transposed).astype(np.float64),
+        np.matmul(b, b.swapaxes(1, 2)).astype(np.float64),
     )
 
 

@@ -98,8 +98,8 @@ class Histogram:
         self._widen(math.frexp(peak)[1])
         assert self.exponent is not None
         flat = tensor.reshape(-1)[:: max(1, tensor.size // LOOKED_AT)]
-        places = (flat * np.float32(0.5 * BINS / 2.0**self.exponent) + 0.5 * BINS).astype(np.int32)
-        self.counts += np.bincount(np.clip(places, 0, BINS - 1), minlength=BINS)
+        places = np.floor(flat * np.float32(0.5 * BINS / 2.0**self.exponent)).astype(np.int32)
+        self.counts += np.bincount(np.clip(places + BINS // 2, 0, BINS - 1), minlength=BINS)
 
     def merge(self, other: Histogram) -> None:
         """Add the other's counts."""

@@ -59,23 +59,28 @@ class Spool:
 
 
 class Batches:
-    """Calibration batches that were read once and can be gone through again and again."""
+    """Calibration batches, read once when first wanted, gone through again and again."""
 
     def __init__(self, spool: Spool, batches: Iterable[Mapping[str, Array]]) -> None:
         self._spool = spool
-        self.count = 0
+        self._unread: Iterable[Mapping[str, Array]] = batches
+        self._count = 0
         self._names: tuple[str, ...] = ()
-        for batch in batches:
+
+    def __len__(self) -> int:
+        for batch in self._unread:
             self._names = tuple(batch)
             for name, array in batch.items():
-                spool.put((self, name), self.count, array)
-            self.count += 1
+                self._spool.put((self, name), self._count, array)
+            self._count += 1
+        self._unread = ()
+        return self._count
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        for index in range(self.count):
+        for index in range(len(self)):
             yield self[index]
 
     def __getitem__(self, index: int) -> dict[str, Array]:
-        if index >= self.count:
+        if index >= len(self):
             raise IndexError(index)
         return {name: self._spool.get((self, name), index) for name in self._names}

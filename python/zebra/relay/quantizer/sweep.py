@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zebra.relay.quantizer.compensate import compensated, follow
+from zebra.relay.quantizer.compensate import compensated
 from zebra.relay.quantizer.evaluate import Array, Evaluator, Value, evaluate_linear
 from zebra.relay.quantizer.forward import float_value, in_order, last_readers, source_of
 from zebra.relay.quantizer.integer_layer import (
@@ -36,9 +36,6 @@ from zebra.relay.quantizer.scales import QParams
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Binary, Linear, Network, Step
 from zebra.relay.quantizer.techniques import Techniques
-
-SAMPLES_PER_TAP = 4
-"""Fewer samples than this for each unknown: inputs are not followed, which would fit noise."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class _Sweep:
             self.spool.put((number, True), index, levels)
             return _powers(real, levels)
 
-        powers = np.array(list(in_order(one, range(self.batches.count)))).sum(axis=0)
+        powers = np.array(list(in_order(one, range(len(self.batches))))).sum(axis=0)
         if powers[1] > 0 and powers[0] > 0:
             self.sqnr_db[step.expr] = float(10 * np.log10(powers[0] / powers[1]))
 
@@ -131,24 +128,18 @@ class _Sweep:
         if step.call.op.name == "nn.conv2d_transpose":
             return nearest(step, source, result, self.bits)
         moments = self.moments(step)
-        own, cross = moments.covariances()
-        x, z = moments.means()
         shape = output_major(step, step.weight).shape
         groups = groups_of(step)
         weight = output_major(step, step.weight).reshape(groups, shape[0] // groups, -1)
-        wanted = weight
-        if self.how.follow_inputs and moments.count >= SAMPLES_PER_TAP * weight.shape[2]:
-            wanted = follow(weight, own, cross, self.how.damping)
         bias = step.bias.astype(np.float64)
-        flat = wanted.reshape(shape)
-        scales = accumulator_scales(flat, bias, source, result, self.bits)
+        scales = accumulator_scales(weight.reshape(shape), bias, source, result, self.bits)
         steps = (scales / source.scale).reshape(groups, -1)
         if self.how.compensate:
-            levels = compensated(wanted, steps, own, self.how.damping)
+            levels = compensated(weight, steps, moments.covariance(), self.how.damping)
         else:
-            levels = np.clip(np.rint(wanted / steps[..., None]), -WEIGHT_MAX, WEIGHT_MAX)
+            levels = np.clip(np.rint(weight / steps[..., None]), -WEIGHT_MAX, WEIGHT_MAX)
         if self.how.correct_bias:
-            weights = levels * steps[..., None]
+            (x, z), weights = moments.means(), levels * steps[..., None]
             off = np.einsum("gkt,gt->gk", weight, x) - np.einsum("gkt,gt->gk", weights, z)
             bias = bias + off.reshape(-1)
         return IntegerLayer(levels.reshape(shape), scales, bias_levels(bias, scales))
@@ -158,7 +149,7 @@ class _Sweep:
             (x,), (z,) = self.read(step, index, False), self.read(step, index, True)
             return moments_of(step, x, z, index)
 
-        found = in_order(one, range(self.batches.count))
+        found = in_order(one, range(len(self.batches)))
         total = next(found)
         for moments in found:
             total += moments

@@ -16,10 +16,9 @@ class Techniques:
     """
 
     equalize: bool = True
-    narrow_ranges: bool = True
+    narrow_ranges: bool = False
     share_sums: bool = True
     compensate: bool = True
-    follow_inputs: bool = True
     correct_bias: bool = True
     margin: float = 2.0
     balance: float = 0.75
@@ -28,7 +27,7 @@ class Techniques:
     @property
     def sweep(self) -> bool:
         """Whether the layers are gone through once more, with the pictures."""
-        return self.compensate or self.follow_inputs or self.correct_bias
+        return self.compensate or self.correct_bias
 
 
 PLAIN = Techniques(
@@ -36,6 +35,5 @@ PLAIN = Techniques(
     narrow_ranges=False,
     share_sums=False,
     compensate=False,
-    follow_inputs=False,
     correct_bias=False,
 )
