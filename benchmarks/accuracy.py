@@ -101,7 +101,7 @@ def quantized(method: str, path: Path, calibration: list[np.ndarray]) -> Run:
     if method in ONNXRUNTIME:
         return onnxruntime_static(path, calibration, ONNXRUNTIME[method])
     mod, params = zebra.load(path)
-    (variable,) = mod["main"].params
+    (variable,) = (p for p in mod["main"].params if p.name_hint not in params)
     if method == "relay_quantize":
         run = relay_quantize(mod, params, calibration)
     else:

@@ -64,7 +64,7 @@ def _reader(path: Path, calibration: list[np.ndarray]) -> Any:
 def relay_quantize(mod: Any, params: Any, calibration: list[np.ndarray]) -> Any:
     """relay.quantize with ranges by KL divergence and weights to powers of two."""
     np.math = math  # TVM 0.19 looks for what NumPy 2 no longer has
-    (variable,) = mod["main"].params
+    (variable,) = (p for p in mod["main"].params if p.name_hint not in params)
     batches = [{variable.name_hint: picture} for picture in calibration]
     with relay.quantize.qconfig(calibrate_mode="kl_divergence", weight_scale="power2"):
         quantized = relay.quantize.quantize(mod, params, dataset=batches)
