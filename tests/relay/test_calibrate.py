@@ -187,7 +187,7 @@ def test_a_network_that_tvm_cannot_compile_is_refused(monkeypatch: pytest.Monkey
     def fail(*_: Any, **__: Any) -> None:
         raise tvm.TVMError("Traceback:\n  TVMError: no strategy for this operator")
 
-    monkeypatch.setattr("zebra.relay.quantizer.calibrate.FloatRunner", fail)
+    monkeypatch.setattr("zebra.relay.quantizer.evaluate.FloatRunner", fail)
     with pytest.raises(QuantizationError, match=r"cannot compile .* \(TVMError: no strategy for"):
         quantize(ONE, calibration=[ZEROS])
 

@@ -13,34 +13,52 @@ from collections.abc import Mapping, Sequence
 from zebra.relay.quantizer.observers import Range
 from zebra.relay.quantizer.rewriting import Expr, op_name, value_of
 from zebra.relay.quantizer.scales import QParams, choose_qparams
-from zebra.relay.quantizer.steps import Concat, Host, Literal, Network, Passthrough
+from zebra.relay.quantizer.steps import Binary, Concat, Host, Literal, Network, Passthrough
 
 COARSE = 4.0
 """A value that others read too keeps its own scale if joining would coarsen it more."""
 
 
-class _Groups:
+SLACK = 1.1
+"""A sum's range may be widened by this much for an operand to share it."""
+
+NEAR = 1.4
+"""An operand that others read too shares a sum's range up to this many times its own."""
+
+
+class Groups:
     """Disjoint sets of values."""
 
     def __init__(self) -> None:
         self._parent: dict[Expr, Expr] = {}
 
     def find(self, value: Expr) -> Expr:
+        """The one value that stands for the set of ``value``."""
         root = value
         while root in self._parent:
             root = self._parent[root]
         return root
 
     def join(self, value: Expr, other: Expr) -> None:
+        """Make one set of two."""
         a, b = self.find(value), self.find(other)
         if a != b:
             self._parent[a] = b
 
 
-def assign_qparams(network: Network, ranges: Sequence[Range]) -> dict[Expr, QParams]:
-    """Parameters of every int8 value of ``network``; ``ranges`` are those of ``observed``."""
+def assign_qparams(
+    network: Network, ranges: Sequence[Range], share_sums: bool = False
+) -> dict[Expr, QParams]:
+    """Parameters of every int8 value of ``network``; ``ranges`` are those of ``observed``.
+
+    ``share_sums``: an operand of a sum takes the sum's parameters where that is
+    hardly coarser. ``qnn.add`` rounds each operand to the sum's scale, which then
+    changes nothing.
+    """
     known = _all_ranges(network, dict(zip(network.observed, ranges)))
     groups = _group(network, known)
+    if share_sums:
+        _join_sums(network, known, groups)
     hulls: dict[Expr, Range] = {}
     for value, found in known.items():
         root = groups.find(value)
@@ -77,8 +95,8 @@ def _padding(expr: Expr, found: Range) -> Range:
     return (value, value) if abs(value) < 1e30 else found
 
 
-def _group(network: Network, known: Mapping[Expr, Range]) -> _Groups:
-    groups = _Groups()
+def _group(network: Network, known: Mapping[Expr, Range]) -> Groups:
+    groups = Groups()
     movers = [step for step in network.steps if isinstance(step, (Passthrough, Concat))]
     moved = Counter(value for step in movers for value in step.inputs)
     read = Counter(value for step in network.steps for value in step.inputs)
@@ -92,6 +110,25 @@ def _group(network: Network, known: Mapping[Expr, Range]) -> _Groups:
             if not coarse and value not in literals:
                 groups.join(value, step.expr)
     return groups
+
+
+def _join_sums(network: Network, known: Mapping[Expr, Range], groups: Groups) -> None:
+    """Join sums with operands of about their own range.
+
+    An operand that nothing else reads may be finer by any factor: its own rounding
+    becomes the sum's, instead of one more.
+    """
+    read = Counter(value for step in network.steps for value in step.inputs)
+    fixed = {step.expr for step in network.steps if isinstance(step, (Literal, Host))}
+    for step in network.steps:
+        if not isinstance(step, Binary) or step.operator == "multiply":
+            continue
+        whole = _width(known[step.expr])
+        for value in step.inputs:
+            own = _width(known[value])
+            near = own <= whole * SLACK and (read[value] == 1 or own * NEAR >= whole)
+            if value not in fixed and near:
+                groups.join(value, step.expr)
 
 
 def _width(found: Range) -> float:

@@ -13,6 +13,7 @@ from zebra.numerics import INT8_MAX, INT8_MIN
 from zebra.relay.quantizer.emit_binary import emit_binary
 from zebra.relay.quantizer.emit_linear import emit_linear
 from zebra.relay.quantizer.emit_pool import emit_average
+from zebra.relay.quantizer.integer_layer import IntegerLayer, nearest
 from zebra.relay.quantizer.rewriting import (
     Expr,
     infer_type,
@@ -39,11 +40,19 @@ from zebra.relay.quantizer.tables import Table, chain_tables, requantization_tab
 
 
 def emit(
-    main: relay.Function, network: Network, params: Mapping[Expr, QParams], bits: int
+    main: relay.Function,
+    network: Network,
+    params: Mapping[Expr, QParams],
+    bits: int,
+    layers: Mapping[Expr, IntegerLayer] | None = None,
 ) -> tvm.IRModule:
-    """The typed module of one function "main" with ``main``'s parameters and type."""
+    """The typed module of one function "main" with ``main``'s parameters and type.
+
+    ``layers`` {value of a Linear: its integers}; those that are not there are rounded
+    to the nearest.
+    """
     chains = [step for step in network.steps if isinstance(step, Chain)]
-    emitter = _Emitter(params, chain_tables(chains, params), bits)
+    emitter = _Emitter(params, chain_tables(chains, params), bits, layers or {})
     for step in network.steps:
         emitter.emit(step)
     body = emitter.real(network.result)
@@ -60,8 +69,13 @@ class _Emitter:
     """Keeps each value in the form (int8 or as it was) that its step or a reader needed."""
 
     def __init__(
-        self, params: Mapping[Expr, QParams], tables: Mapping[Expr, Table], bits: int
+        self,
+        params: Mapping[Expr, QParams],
+        tables: Mapping[Expr, Table],
+        bits: int,
+        layers: Mapping[Expr, IntegerLayer],
     ) -> None:
+        self.layers = layers
         self.params = params
         self.tables = tables
         self.bits = bits
@@ -86,7 +100,8 @@ class _Emitter:
             return self.binary(step, result)
         data, source = self.levels(step.inputs[0]), self.params[step.inputs[0]]
         if isinstance(step, Linear):
-            value = emit_linear(data, step, source, result, self.bits)
+            layer = self.layers.get(expr) or nearest(step, source, result, self.bits)
+            value = emit_linear(data, step, layer, source, result)
             return _clip(value, step.clip, result)
         if isinstance(step, AveragePool):
             return emit_average(data, step, source, result, self.bits)

@@ -16,15 +16,22 @@ from zebra.relay.calibration import Batch
 from zebra.relay.legalize import legalize
 from zebra.relay.quantizer.assign import assign_qparams
 from zebra.relay.quantizer.batch_norm import unfold_batch_norm
+from zebra.relay.quantizer.batches import checked_batches
 from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
+from zebra.relay.quantizer.blas import one_thread
 from zebra.relay.quantizer.calibrate import calibrate_ranges, read_ranges
 from zebra.relay.quantizer.channels_first import channels_first
 from zebra.relay.quantizer.emit import emit
+from zebra.relay.quantizer.equalize import equalize
 from zebra.relay.quantizer.fold_affine import fold_affine
+from zebra.relay.quantizer.integer_layer import IntegerLayer
 from zebra.relay.quantizer.recognize import recognize
-from zebra.relay.quantizer.rewriting import infer_type
+from zebra.relay.quantizer.rewriting import Expr, infer_type
 from zebra.relay.quantizer.scales import multiplier_bits
 from zebra.relay.quantizer.spelling import unify_spelling
+from zebra.relay.quantizer.spool import Batches, Spool
+from zebra.relay.quantizer.sweep import sweep
+from zebra.relay.quantizer.techniques import PLAIN, Techniques
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,8 @@ class Options:
     """What the passes are told besides the module."""
 
     config: HwConfig
-    calibration: Iterable[Batch] | None = None
+    batches: Batches
+    techniques: Techniques = PLAIN
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,23 @@ def _fold_padding(mod: tvm.IRModule, _: Options) -> tvm.IRModule:
     return infer_type(relay.transform.FoldExplicitPadding()(mod))
 
 
+def _equalize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
+    how = options.techniques
+    return equalize(mod, options.batches, how) if how.equalize else mod
+
+
 def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
-    return calibrate_ranges(mod, options.calibration)
+    return calibrate_ranges(mod, options.batches, options.techniques.narrow_ranges)
 
 
 def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
-    network = recognize(mod)
-    params = assign_qparams(network, read_ranges(mod))
-    return emit(mod["main"], network, params, multiplier_bits(options.config.mult_width))
+    network, how = recognize(mod), options.techniques
+    params = assign_qparams(network, read_ranges(mod), how.share_sums)
+    bits = multiplier_bits(options.config.mult_width)
+    layers: Mapping[Expr, IntegerLayer] = {}
+    if how.sweep:
+        layers = sweep(network, params, options.batches, bits, how).layers
+    return emit(mod["main"], network, params, bits, layers)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -80,6 +97,7 @@ PIPELINE: tuple[Pass, ...] = (
         "per-channel multiply and add join the layer before them",
         lambda mod, _: fold_affine(mod),
     ),
+    Pass("equalize", "channels come to use as much of int8 as each other", _equalize),
     Pass("calibrate", "note the range of every value", _calibrate),
     Pass("quantize", "int8 values and weights, qnn operators", _quantize),
 )
@@ -91,13 +109,15 @@ def quantize(
     calibration: Iterable[Batch] | None = None,
     target: str = "zebra",
     stop_after: str | None = None,
+    techniques: Techniques | None = None,
 ) -> tvm.IRModule:
     """Quantize a float Relay module to int8 ``relay.qnn``.
 
     ``params`` {name: array} are bound. ``calibration`` is an iterable of inputs:
     arrays (networks with one input) or {input: array}, of the network's shapes;
     it is read once, batch by batch. None takes one random batch, with a
-    ZebraWarning. ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
+    ZebraWarning. ``techniques`` are all of them with calibration data, none without.
+    ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
     pass of PIPELINE after which to stop. The result has "main" only, typed, with
     the same inputs and outputs: float tensors are quantized at the inputs and
     dequantized at the outputs; what has no int8 form stays float between them.
@@ -107,7 +127,7 @@ def quantize(
     an unknown configuration, UsageError for an unknown pass.
     """
     passes = _until(stop_after)
-    options = Options(config_of(target), calibration)
+    config = config_of(target)
     mod = bind(mod, params)
     if is_quantized(mod):
         return legalize(mod)
@@ -119,8 +139,11 @@ def quantize(
             stacklevel=2,
         )
         return mod
-    for step in passes:
-        mod = step.run(mod, options)
+    how = techniques or (PLAIN if calibration is None else Techniques())
+    with Spool() as spool, one_thread():
+        options = Options(config, Batches(spool, checked_batches(mod["main"], calibration)), how)
+        for step in passes:
+            mod = step.run(mod, options)
     return mod
 
 

@@ -1,0 +1,170 @@
+"""Going through the network layer by layer, float and quantized side by side.
+
+Each layer's integers are found (``compensate``, bias correction) from the inputs that
+the quantized layers before it give on the calibration pictures, then its own quantized
+results are computed for the layers behind it. All pictures pass one step before any
+passes the next; values wait on disk.
+
+Bias correction: with mean inputs x (float) and z (quantized) and weights w and v
+(quantized), b' = b + w x - v z makes the mean of each output channel the float one
+(Nagel et al. 2019, arXiv 1906.04721, from data).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zebra.relay.quantizer.compensate import compensated
+from zebra.relay.quantizer.evaluate import Array, Evaluator, Value, evaluate_linear
+from zebra.relay.quantizer.forward import float_value, in_order, last_readers, source_of
+from zebra.relay.quantizer.integer_layer import (
+    WEIGHT_MAX,
+    IntegerLayer,
+    accumulator_scales,
+    bias_levels,
+    groups_of,
+    nearest,
+    output_major,
+    reals,
+)
+from zebra.relay.quantizer.moments import Moments, moments_of
+from zebra.relay.quantizer.rewriting import Expr
+from zebra.relay.quantizer.scales import QParams
+from zebra.relay.quantizer.spool import Batches, Spool
+from zebra.relay.quantizer.steps import Binary, Linear, Network, Step
+from zebra.relay.quantizer.techniques import Techniques
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The integers of every layer, and the error of every value, by value."""
+
+    layers: Mapping[Expr, IntegerLayer]
+    sqnr_db: Mapping[Expr, float]
+
+
+def sweep(
+    network: Network,
+    params: Mapping[Expr, QParams],
+    batches: Batches,
+    bits: int,
+    how: Techniques,
+) -> Swept:
+    """Find the integers of every layer; see above."""
+    with Spool() as spool:
+        return _Sweep(network, params, batches, bits, how, spool).run()
+
+
+class _Sweep:
+    """Both versions of every live value are in ``spool``, by (number of its step, quantized)."""
+
+    def __init__(
+        self,
+        network: Network,
+        params: Mapping[Expr, QParams],
+        batches: Batches,
+        bits: int,
+        how: Techniques,
+        spool: Spool,
+    ) -> None:
+        self.network, self.params, self.batches = network, params, batches
+        self.bits, self.how, self.spool = bits, how, spool
+        self.evaluator = Evaluator()
+        self.number = {step.expr: number for number, step in enumerate(network.steps)}
+        self.layers: dict[Expr, IntegerLayer] = {}
+        self.sqnr_db: dict[Expr, float] = {}
+
+    def run(self) -> Swept:
+        readers = last_readers(self.network)
+        for step in self.network.steps:
+            if isinstance(step, Linear):
+                self.layers[step.expr] = self.integers(step)
+            if step.expr in readers or step.expr == self.network.result:
+                self.compute(step)
+            for value in {read for read in step.inputs if readers[read] is step}:
+                self.spool.drop((self.number[value], False))
+                self.spool.drop((self.number[value], True))
+        return Swept(self.layers, self.sqnr_db)
+
+    def read(self, step: Step, index: int, quantized: bool) -> list[Value]:
+        numbers = [self.number[value] for value in step.inputs]
+        return [self.spool.get((number, quantized), index) for number in numbers]
+
+    def compute(self, step: Step) -> None:
+        """Both versions of the step's value, for every picture."""
+        number, params = self.number[step.expr], self.params.get(step.expr)
+
+        def one(index: int) -> tuple[float, float]:
+            real = source_of(step, self.batches[index])
+            levels: Value = real
+            if real is None:
+                real = float_value(step, self.read(step, index, False), self.evaluator)
+                levels = self.quantized(step, self.read(step, index, True))
+            if params is not None:
+                levels = rounded(levels, params)
+            self.spool.put((number, False), index, real)
+            self.spool.put((number, True), index, levels)
+            return _powers(real, levels)
+
+        powers = np.array(list(in_order(one, range(len(self.batches))))).sum(axis=0)
+        if powers[1] > 0 and powers[0] > 0:
+            self.sqnr_db[step.expr] = float(10 * np.log10(powers[0] / powers[1]))
+
+    def quantized(self, step: Step, inputs: Sequence[Value]) -> Value:
+        """The step's value before its own rounding, from rounded inputs."""
+        if isinstance(step, Linear):
+            weight, bias = reals(step, self.layers[step.expr], self.params[step.inputs[0]])
+            return evaluate_linear(step, inputs[0], weight, bias)
+        if isinstance(step, Binary) and step.operator != "multiply":
+            scale = np.float32(self.params[step.expr].scale)
+            inputs = [np.rint(value / scale) * scale for value in inputs]
+        return self.evaluator(step, inputs)
+
+    def integers(self, step: Linear) -> IntegerLayer:
+        source, result = self.params[step.inputs[0]], self.params[step.expr]
+        if step.call.op.name == "nn.conv2d_transpose":
+            return nearest(step, source, result, self.bits)
+        moments = self.moments(step)
+        shape = output_major(step, step.weight).shape
+        groups = groups_of(step)
+        weight = output_major(step, step.weight).reshape(groups, shape[0] // groups, -1)
+        bias = step.bias.astype(np.float64)
+        scales = accumulator_scales(weight.reshape(shape), bias, source, result, self.bits)
+        steps = (scales / source.scale).reshape(groups, -1)
+        if self.how.compensate:
+            levels = compensated(weight, steps, moments.covariance(), self.how.damping)
+        else:
+            levels = np.clip(np.rint(weight / steps[..., None]), -WEIGHT_MAX, WEIGHT_MAX)
+        if self.how.correct_bias:
+            (x, z), weights = moments.means(), levels * steps[..., None]
+            off = np.einsum("gkt,gt->gk", weight, x) - np.einsum("gkt,gt->gk", weights, z)
+            bias = bias + off.reshape(-1)
+        return IntegerLayer(levels.reshape(shape), scales, bias_levels(bias, scales))
+
+    def moments(self, step: Linear) -> Moments:
+        def one(index: int) -> Moments:
+            (x,), (z,) = self.read(step, index, False), self.read(step, index, True)
+            return moments_of(step, x, z, index)
+
+        found = in_order(one, range(len(self.batches)))
+        total = next(found)
+        for moments in found:
+            total += moments
+        return total
+
+
+def rounded(value: Array, params: QParams) -> Array:
+    """float32: the reals that the int8 levels of ``value`` stand for."""
+    levels = np.rint(value * np.float32(1.0 / params.scale))
+    low, high = -128 - params.zero_point, 127 - params.zero_point
+    return np.clip(levels, low, high) * np.float32(params.scale)
+
+
+def _powers(real: Value, levels: Value) -> tuple[float, float]:
+    """Summed squares of a value and of its error."""
+    if not isinstance(real, np.ndarray) or real.dtype.kind != "f":
+        return 0.0, 0.0
+    return float(np.vdot(real, real)), float(np.square(levels - real).sum())

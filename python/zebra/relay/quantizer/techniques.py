@@ -1,0 +1,39 @@
+"""Which of the techniques of docs/quantization.md are used, and how strongly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Techniques:
+    """One switch per technique; ``PLAIN`` has them all off.
+
+    ``margin``: how much more than calibration showed a channel may take before
+    equalization lets the layer's clip cut it off. ``balance``: 1 equalizes the
+    channels' ranges, 0 the weights that read them. ``damping``: of the second moments'
+    diagonal, in rounding.
+    """
+
+    equalize: bool = True
+    narrow_ranges: bool = False
+    share_sums: bool = True
+    compensate: bool = True
+    correct_bias: bool = True
+    margin: float = 2.0
+    balance: float = 0.75
+    damping: float = 0.01
+
+    @property
+    def sweep(self) -> bool:
+        """Whether the layers are gone through once more, with the pictures."""
+        return self.compensate or self.correct_bias
+
+
+PLAIN = Techniques(
+    equalize=False,
+    narrow_ranges=False,
+    share_sums=False,
+    compensate=False,
+    correct_bias=False,
+)
