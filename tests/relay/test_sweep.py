@@ -59,3 +59,11 @@ def test_the_same_pictures_give_the_same_network() -> None:
     inputs = pictures(network(), 4)
     first, second = (quantize(network(), calibration=iter(inputs)) for _ in range(2))
     assert tvm.ir.structural_equal(first, second)
+
+
+def test_one_picture_is_enough_to_quantize() -> None:
+    """A dense layer then sees one sample, whose covariance is nothing but rounding."""
+    inputs = pictures(network(), 1)
+    (quantized,) = run(quantize(network(), calibration=inputs), inputs)
+    (real,) = run(network(), inputs)
+    assert np.square(quantized[0] - real[0]).sum() < 0.1 * np.square(real[0]).sum()

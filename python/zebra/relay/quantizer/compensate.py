@@ -16,6 +16,7 @@ from zebra.relay.quantizer.evaluate import Array
 from zebra.relay.quantizer.integer_layer import WEIGHT_MAX
 
 BLOCK = 64
+ATTEMPTS = 4
 
 
 def compensated(weight: Array, scale: Array, covariance: Array, damping: float) -> Array:
@@ -52,9 +53,19 @@ def _round(ratio: Array) -> Array:
     return np.clip(np.rint(ratio), -WEIGHT_MAX, WEIGHT_MAX)
 
 
+def _factor(covariance: Array) -> Array:
+    """U of H^-1 = U^T U; with a larger diagonal where rounding made H indefinite."""
+    for _ in range(ATTEMPTS):
+        try:
+            return np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)).swapaxes(1, 2))
+        except np.linalg.LinAlgError:
+            covariance = damp(covariance, 1.0)
+    return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)
+
+
 def _in_order(weight: Array, scale: Array, covariance: Array) -> Array:
     """Levels [G, K, T], columns from the first to the last, BLOCK columns at a time."""
-    factor = np.linalg.cholesky(np.linalg.inv(covariance)).swapaxes(1, 2)
+    factor = _factor(covariance)
     left, levels = weight.copy(), np.empty_like(weight)
     taps = weight.shape[2]
     for start in range(0, taps, BLOCK):

@@ -17,6 +17,8 @@ from zebra.relay.quantizer.integer_layer import groups_of
 from zebra.relay.quantizer.steps import Linear
 from zebra.relay.quantizer.windows import geometry, windows
 
+NOISE = 1e-5
+"""A variance below this share of the mean square is rounding."""
 LOOKED_AT = 256
 """Output pixels of one batch that are looked at, evenly spread."""
 
@@ -43,8 +45,12 @@ class Moments:
 
     def covariance(self) -> Array:
         """Of z, [G, T, T]."""
-        z = self.z / self.count
-        return np.asarray(self.zz / self.count - z[:, :, None] * z[:, None, :])
+        z, zz = self.z / self.count, self.zz / self.count
+        covariance = zz - z[:, :, None] * z[:, None, :]
+        # Sums of float32 products: what varies less than this was seen to be constant.
+        squares = np.einsum("gtt->gt", zz)
+        varies = np.einsum("gtt->gt", covariance) > NOISE * squares
+        return np.asarray(covariance * varies[:, :, None] * varies[:, None, :])
 
 
 def moments_of(step: Linear, x: Array, z: Array, number: int) -> Moments:
