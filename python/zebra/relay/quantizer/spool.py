@@ -17,9 +17,14 @@ Array = npt.NDArray[Any]
 
 
 class Spool:
-    """Lists of arrays (or tuples of them) by key, in files that go with it."""
+    """Lists of arrays (or tuples of them) by key, in files that go with it.
+
+    The files are bare elements: NumPy's own format has a header that is read with
+    ``ast``, which several threads at a time cannot do in CPython 3.11.
+    """
 
     def __init__(self) -> None:
+        self._kinds: dict[Path, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="zebra-")
         self._numbers: defaultdict[Any, int] = defaultdict(count().__next__)
 
@@ -38,13 +43,16 @@ class Spool:
         """Keep item ``index`` of list ``key``."""
         parts = value if isinstance(value, tuple) else (value,)
         for part, array in enumerate(parts):
-            np.save(self._path(key, index, part), array)
+            path = self._path(key, index, part)
+            np.ascontiguousarray(array).tofile(path)
+            self._kinds[path] = array.dtype, array.shape
 
     def get(self, key: Any, index: int) -> Any:
         """Item ``index`` of list ``key``."""
         parts: list[Array] = []
-        while (path := self._path(key, index, len(parts))).exists():
-            parts.append(np.load(path))
+        while (path := self._path(key, index, len(parts))) in self._kinds:
+            dtype, shape = self._kinds[path]
+            parts.append(np.fromfile(path, dtype).reshape(shape))
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def drop(self, key: Any) -> None:
@@ -52,10 +60,11 @@ class Spool:
         number = self._numbers.pop(key)
         for path in Path(self._folder.name).glob(f"{number}-*"):
             path.unlink()
+            del self._kinds[path]
 
     def _path(self, key: Any, index: int, part: int) -> Path:
         number = self._numbers[key]
-        return Path(self._folder.name) / f"{number}-{index}-{part}.npy"
+        return Path(self._folder.name) / f"{number}-{index}-{part}"
 
 
 class Batches:
