@@ -1,7 +1,7 @@
-"""NumPy's matrix library held to one thread, where Python threads share the cores already.
+"""How many threads NumPy's matrix library takes.
 
-Both at once wait for each other: several times as slow. One thread a product also
-makes the sums, and with them the result, independent of the number of cores.
+One where Python threads share the cores already: both at once wait for each other and
+are several times as slow.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ SPELLINGS = ("scipy_{}64_", "scipy_{}", "{}64_", "{}")
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread in OpenBLAS inside the context; nothing changes for another library."""
+def blas_threads(count: int) -> Iterator[None]:
+    """``count`` threads in OpenBLAS inside the context; nothing changes for another library."""
     library = _library()
     if library is None:
         yield
         return
     setter, getter = library
     before = int(getter())
-    setter(1)
+    setter(count)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ mean x, mean z [G, T], and the covariance of z [G, T, T].
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ LOOKED_AT = 256
 
 @dataclass
 class Moments:
-    """Sums over samples, float64; added up batch by batch."""
+    """Sums over samples, added up in float64."""
 
     count: int
     x: Array
@@ -45,22 +46,26 @@ class Moments:
 
     def covariance(self) -> Array:
         """Of z, [G, T, T]."""
-        z, zz = self.z / self.count, self.zz / self.count
-        covariance = zz - z[:, :, None] * z[:, None, :]
+        z = self.z / self.count
+        covariance = self.zz / self.count
+        squares = np.einsum("gtt->gt", covariance).copy()
+        covariance -= z[:, :, None] * z[:, None, :]
         # Sums of float32 products: what varies less than this was seen to be constant.
-        squares = np.einsum("gtt->gt", zz)
-        varies = np.einsum("gtt->gt", covariance) > NOISE * squares
-        return np.asarray(covariance * varies[:, :, None] * varies[:, None, :])
+        constant = np.einsum("gtt->gt", covariance) <= NOISE * squares
+        for group, taps in enumerate(constant):
+            covariance[group, taps] = covariance[group, :, taps] = 0
+        return covariance
 
 
-def moments_of(step: Linear, x: Array, z: Array, number: int) -> Moments:
-    """Of one batch; ``number`` moves the pixels that are looked at."""
-    a, b = samples(step, x, number), samples(step, z, number)
+def moments_of(step: Linear, seen: Iterable[tuple[int, Array, Array]]) -> Moments:
+    """Of some batches' (number, x, z); ``number`` moves the pixels that are looked at."""
+    pairs = [(samples(step, x, number), samples(step, z, number)) for number, x, z in seen]
+    a, b = (np.concatenate(side, axis=2) for side in zip(*pairs, strict=True))
     return Moments(
         a.shape[2],
         a.sum(axis=2, dtype=np.float64),
         b.sum(axis=2, dtype=np.float64),
-        np.matmul(b, b.swapaxes(1, 2)).astype(np.float64),
+        np.matmul(b, b.swapaxes(1, 2)),
     )
 
 

@@ -18,7 +18,7 @@ from zebra.relay.quantizer.assign import assign_qparams
 from zebra.relay.quantizer.batch_norm import unfold_batch_norm
 from zebra.relay.quantizer.batches import checked_batches
 from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
-from zebra.relay.quantizer.blas import one_thread
+from zebra.relay.quantizer.blas import blas_threads
 from zebra.relay.quantizer.calibrate import calibrate_ranges, read_ranges
 from zebra.relay.quantizer.channels_first import channels_first
 from zebra.relay.quantizer.emit import emit
@@ -140,7 +140,7 @@ def quantize(
         )
         return mod
     how = techniques or (PLAIN if calibration is None else Techniques())
-    with Spool() as spool, one_thread():
+    with Spool() as spool, blas_threads(1):
         options = Options(config, Batches(spool, checked_batches(mod["main"], calibration)), how)
         for step in passes:
             mod = step.run(mod, options)

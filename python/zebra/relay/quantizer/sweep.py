@@ -12,11 +12,13 @@ Bias correction: with mean inputs x (float) and z (quantized) and weights w and 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from zebra.relay.quantizer.blas import blas_threads
 from zebra.relay.quantizer.compensate import compensated
 from zebra.relay.quantizer.evaluate import Array, Evaluator, Value, evaluate_linear
 from zebra.relay.quantizer.forward import float_value, in_order, last_readers, source_of
@@ -36,6 +38,10 @@ from zebra.relay.quantizer.scales import QParams
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Binary, Linear, Network, Step
 from zebra.relay.quantizer.techniques import Techniques
+
+
+TOGETHER = 4
+"""Batches whose samples are multiplied at once: adding up matrices costs as much."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,8 @@ class _Sweep:
         scales = accumulator_scales(weight.reshape(shape), bias, source, result, self.bits)
         steps = (scales / source.scale).reshape(groups, -1)
         if self.how.compensate:
-            levels = compensated(weight, steps, moments.covariance(), self.how.damping)
+            with blas_threads(os.cpu_count() or 1):
+                levels = compensated(weight, steps, moments.covariance(), self.how.damping)
         else:
             levels = np.clip(np.rint(weight / steps[..., None]), -WEIGHT_MAX, WEIGHT_MAX)
         if self.how.correct_bias:
@@ -145,15 +152,18 @@ class _Sweep:
         return IntegerLayer(levels.reshape(shape), scales, bias_levels(bias, scales))
 
     def moments(self, step: Linear) -> Moments:
-        def one(index: int) -> Moments:
-            (x,), (z,) = self.read(step, index, False), self.read(step, index, True)
-            return moments_of(step, x, z, index)
+        def some(indices: range) -> Moments:
+            inputs = ((i, *self.read(step, i, False), *self.read(step, i, True)) for i in indices)
+            return moments_of(step, inputs)
 
-        found = in_order(one, range(len(self.batches)))
-        total = next(found)
-        for moments in found:
-            total += moments
-        return total
+        total = len(self.batches)
+        starts = range(0, total, TOGETHER)
+        found = in_order(some, (range(i, min(i + TOGETHER, total)) for i in starts))
+        moments = next(found)
+        moments.zz = moments.zz.astype(np.float64)
+        for more in found:
+            moments += more
+        return moments
 
 
 def rounded(value: Array, params: QParams) -> Array:
