@@ -1,6 +1,17 @@
 """Float Relay -> quantized Relay, one pass per file."""
 
 from zebra.relay.quantizer.pipeline import PIPELINE, Options, Pass, quantize
+from zebra.relay.quantizer.report import Comparison, QuantizationReport, ValueReport
 from zebra.relay.quantizer.techniques import PLAIN, Techniques
 
-__all__ = ["PIPELINE", "PLAIN", "Options", "Pass", "Techniques", "quantize"]
+__all__ = [
+    "PIPELINE",
+    "PLAIN",
+    "Comparison",
+    "Options",
+    "Pass",
+    "QuantizationReport",
+    "Techniques",
+    "ValueReport",
+    "quantize",
+]

@@ -12,6 +12,7 @@ from tvm import relay
 
 from zebra.errors import UsageError, ZebraWarning
 from zebra.hw import DEFAULT, HwConfig, find_config
+from zebra.numerics import INT8_MAX, INT8_MIN
 from zebra.relay.calibration import Batch
 from zebra.relay.legalize import legalize
 from zebra.relay.quantizer.assign import assign_qparams
@@ -26,11 +27,13 @@ from zebra.relay.quantizer.equalize import equalize
 from zebra.relay.quantizer.fold_affine import fold_affine
 from zebra.relay.quantizer.integer_layer import IntegerLayer
 from zebra.relay.quantizer.recognize import recognize
-from zebra.relay.quantizer.rewriting import Expr, infer_type
-from zebra.relay.quantizer.scales import multiplier_bits
+from zebra.relay.quantizer.report import QuantizationReport, ValueReport
+from zebra.relay.quantizer.rewriting import Expr, infer_type, op_name
+from zebra.relay.quantizer.scales import QParams, multiplier_bits
 from zebra.relay.quantizer.spelling import unify_spelling
 from zebra.relay.quantizer.spool import Batches, Spool
-from zebra.relay.quantizer.sweep import sweep
+from zebra.relay.quantizer.steps import Network
+from zebra.relay.quantizer.sweep import Swept, sweep
 from zebra.relay.quantizer.techniques import PLAIN, Techniques
 
 
@@ -41,6 +44,7 @@ class Options:
     config: HwConfig
     batches: Batches
     techniques: Techniques = PLAIN
+    tell: Callable[[QuantizationReport], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,27 @@ def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     params = assign_qparams(network, read_ranges(mod), how.share_sums)
     bits = multiplier_bits(options.config.mult_width)
     layers: Mapping[Expr, IntegerLayer] = {}
-    if how.sweep:
-        layers = sweep(network, params, options.batches, bits, how).layers
+    if how.sweep or options.batches.held_out:
+        swept = sweep(network, params, options.batches, bits, how)
+        layers = swept.layers
+        options.tell(_report(network, params, swept, options))
     return emit(mod["main"], network, params, bits, layers)
+
+
+def _report(
+    network: Network, params: Mapping[Expr, QParams], swept: Swept, options: Options
+) -> QuantizationReport:
+    values = []
+    for number, step in enumerate(network.steps):
+        if step.expr not in swept.histograms:
+            continue
+        own, kind = params[step.expr], op_name(step.expr) or type(step).__name__.lower()
+        low, high = (own.scale * (level - own.zero_point) for level in (INT8_MIN, INT8_MAX))
+        counts = tuple(int(count) for count in swept.histograms[step.expr])
+        sqnr = swept.sqnr_db.get(step.expr)
+        values.append(ValueReport(f"{number} {kind}", low, high, sqnr, counts))
+    used = len(options.batches.calibration)
+    return QuantizationReport(options.techniques, used, tuple(values), swept.comparison)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -110,6 +132,7 @@ def quantize(
     target: str = "zebra",
     stop_after: str | None = None,
     techniques: Techniques | None = None,
+    tell: Callable[[QuantizationReport], None] | None = None,
 ) -> tvm.IRModule:
     """Quantize a float Relay module to int8 ``relay.qnn``.
 
@@ -118,10 +141,13 @@ def quantize(
     it is read once, batch by batch. None takes one random batch, with a
     ZebraWarning. ``techniques`` are all of them with calibration data, none without.
     ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
-    pass of PIPELINE after which to stop. The result has "main" only, typed, with
-    the same inputs and outputs: float tensors are quantized at the inputs and
-    dequantized at the outputs; what has no int8 form stays float between them.
-    A module that holds qnn operators is returned in integers: bound and legalized.
+    pass of PIPELINE after which to stop. Of the batches every fifth is held out, to compare
+    the two networks: a poor result gives a ZebraWarning, and ``tell`` gets the
+    QuantizationReport where layers were gone through with batches.
+    The result has "main" only, typed, with the same inputs and outputs: float tensors
+    are quantized at the inputs and dequantized at the outputs; what has no int8
+    form stays float between them. A module that holds qnn operators is returned in
+    integers: bound and legalized.
 
     Raises QuantizationError (CalibrationError for the batches), ConfigError for
     an unknown configuration, UsageError for an unknown pass.
@@ -141,9 +167,16 @@ def quantize(
         return mod
     how = techniques or (PLAIN if calibration is None else Techniques())
     with Spool() as spool, blas_threads(1):
-        options = Options(config, Batches(spool, checked_batches(mod["main"], calibration)), how)
+        batches = Batches(spool, checked_batches(mod["main"], calibration))
+        reports: list[QuantizationReport] = []
+        options = Options(config, batches, how, reports.append)
         for step in passes:
             mod = step.run(mod, options)
+    for report in reports:
+        if report.comparison is not None and report.comparison.poor:
+            warnings.warn(f"quantization is {report.verdict()}", ZebraWarning, stacklevel=2)
+        if tell is not None:
+            tell(report)
     return mod
 
 

@@ -67,8 +67,16 @@ class Spool:
         return Path(self._folder.name) / f"{number}-{index}-{part}"
 
 
+HELD_OUT = 5
+"""Every so many-th batch is held out."""
+
+
 class Batches:
-    """Calibration batches, read once when first wanted, gone through again and again."""
+    """Calibration batches, read once when first wanted, gone through again and again.
+
+    Length and index are those of all batches; iteration leaves out the held-out ones,
+    which only the comparison with the float network sees.
+    """
 
     def __init__(self, spool: Spool, batches: Iterable[Mapping[str, Array]]) -> None:
         self._spool = spool
@@ -86,8 +94,18 @@ class Batches:
         return self._count
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        for index in range(len(self)):
+        for index in self.calibration:
             yield self[index]
+
+    @property
+    def calibration(self) -> list[int]:
+        """Indices of the batches that may shape the quantized network."""
+        return [index for index in range(len(self)) if (index + 1) % HELD_OUT]
+
+    @property
+    def held_out(self) -> list[int]:
+        """Indices of the batches kept for the comparison: the fifth, the tenth, ..."""
+        return list(range(HELD_OUT - 1, len(self), HELD_OUT))
 
     def __getitem__(self, index: int) -> dict[str, Array]:
         if index >= len(self):

@@ -33,23 +33,31 @@ from zebra.relay.quantizer.integer_layer import (
     reals,
 )
 from zebra.relay.quantizer.moments import Moments, moments_of
-from zebra.relay.quantizer.rewriting import Expr
+from zebra.relay.quantizer.observers import Counts
+from zebra.relay.quantizer.report import BINS, Comparison, compare
+from zebra.relay.quantizer.rewriting import Expr, FloatArray
 from zebra.relay.quantizer.scales import QParams
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Binary, Linear, Network, Step
 from zebra.relay.quantizer.techniques import Techniques
 
-
+LOOKED_AT = 1 << 12
+"""Elements of one tensor that a histogram counts."""
 TOGETHER = 4
 """Batches whose samples are multiplied at once: adding up matrices costs as much."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """The integers of every layer, and the error of every value, by value."""
+    """The integers of every layer, error and histogram of every value, by value.
+
+    ``comparison`` is that of the outputs on the held-out batches.
+    """
 
     layers: Mapping[Expr, IntegerLayer]
     sqnr_db: Mapping[Expr, float]
+    histograms: Mapping[Expr, Counts]
+    comparison: Comparison | None
 
 
 def sweep(
@@ -82,6 +90,7 @@ class _Sweep:
         self.number = {step.expr: number for number, step in enumerate(network.steps)}
         self.layers: dict[Expr, IntegerLayer] = {}
         self.sqnr_db: dict[Expr, float] = {}
+        self.histograms: dict[Expr, Counts] = {}
 
     def run(self) -> Swept:
         readers = last_readers(self.network)
@@ -93,7 +102,15 @@ class _Sweep:
             for value in {read for read in step.inputs if readers[read] is step}:
                 self.spool.drop((self.number[value], False))
                 self.spool.drop((self.number[value], True))
-        return Swept(self.layers, self.sqnr_db)
+        return Swept(self.layers, self.sqnr_db, self.histograms, self.comparison())
+
+    def comparison(self) -> Comparison | None:
+        number, held = self.number[self.network.result], self.batches.held_out
+        real, levels = (
+            [self.spool.get((number, quantized), index) for index in held]
+            for quantized in (False, True)
+        )
+        return compare(real, levels)
 
     def read(self, step: Step, index: int, quantized: bool) -> list[Value]:
         numbers = [self.number[value] for value in step.inputs]
@@ -103,7 +120,7 @@ class _Sweep:
         """Both versions of the step's value, for every picture."""
         number, params = self.number[step.expr], self.params.get(step.expr)
 
-        def one(index: int) -> tuple[float, float]:
+        def one(index: int) -> tuple[FloatArray, Counts]:
             real = source_of(step, self.batches[index])
             levels: Value = real
             if real is None:
@@ -113,9 +130,13 @@ class _Sweep:
                 levels = rounded(levels, params)
             self.spool.put((number, False), index, real)
             self.spool.put((number, True), index, levels)
-            return _powers(real, levels)
+            counts = np.zeros(BINS, np.int64) if params is None else histogram(levels, params)
+            return np.array(_powers(real, levels)), counts
 
-        powers = np.array(list(in_order(one, range(len(self.batches))))).sum(axis=0)
+        found = list(in_order(one, range(len(self.batches))))
+        powers = np.sum([each[0] for each in found], axis=0)
+        if params is not None:
+            self.histograms[step.expr] = np.sum([each[1] for each in found], axis=0)
         if powers[1] > 0 and powers[0] > 0:
             self.sqnr_db[step.expr] = float(10 * np.log10(powers[0] / powers[1]))
 
@@ -131,7 +152,7 @@ class _Sweep:
 
     def integers(self, step: Linear) -> IntegerLayer:
         source, result = self.params[step.inputs[0]], self.params[step.expr]
-        if step.call.op.name == "nn.conv2d_transpose":
+        if not self.how.sweep or step.call.op.name == "nn.conv2d_transpose":
             return nearest(step, source, result, self.bits)
         moments = self.moments(step)
         shape = output_major(step, step.weight).shape
@@ -152,13 +173,13 @@ class _Sweep:
         return IntegerLayer(levels.reshape(shape), scales, bias_levels(bias, scales))
 
     def moments(self, step: Linear) -> Moments:
-        def some(indices: range) -> Moments:
+        def some(indices: Sequence[int]) -> Moments:
             inputs = ((i, *self.read(step, i, False), *self.read(step, i, True)) for i in indices)
             return moments_of(step, inputs)
 
-        total = len(self.batches)
-        starts = range(0, total, TOGETHER)
-        found = in_order(some, (range(i, min(i + TOGETHER, total)) for i in starts))
+        numbers = self.batches.calibration
+        parts = (numbers[i : i + TOGETHER] for i in range(0, len(numbers), TOGETHER))
+        found = in_order(some, parts)
         moments = next(found)
         moments.zz = moments.zz.astype(np.float64)
         for more in found:
@@ -171,6 +192,13 @@ def rounded(value: Array, params: QParams) -> Array:
     levels = np.rint(value * np.float32(1.0 / params.scale))
     low, high = -128 - params.zero_point, 127 - params.zero_point
     return np.clip(levels, low, high) * np.float32(params.scale)
+
+
+def histogram(value: Array, params: QParams) -> Counts:
+    """int64 [BINS]: evenly spread elements of a rounded value, by their int8 level."""
+    flat = value.reshape(-1)[:: max(1, value.size // LOOKED_AT)]
+    levels = np.rint(flat / np.float32(params.scale)).astype(np.int64) + params.zero_point
+    return np.bincount((levels + 128) * BINS // 256, minlength=BINS)
 
 
 def _powers(real: Value, levels: Value) -> tuple[float, float]:

@@ -1,0 +1,117 @@
+"""What quantization did to a network, and whether that is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from zebra.relay.quantizer.techniques import Techniques
+
+GOOD_AGREEMENT, POOR_AGREEMENT = 0.98, 0.95
+GOOD_SQNR_DB, POOR_SQNR_DB = 15.0, 10.0
+BINS = 32
+"""Bins of a value's histogram: eight neighbouring int8 levels each."""
+
+REMEDY = (
+    "calibrate with more typical inputs, preprocessed as in use, or keep the network in float "
+    "on the host"
+)
+
+
+@dataclass(frozen=True)
+class ValueReport:
+    """One value: its range [low, high] in int8, SQNR and counts of levels.
+
+    ``sqnr_db`` is None where the value is exact or always zero. ``histogram`` has BINS
+    counts of evenly spread elements, from the lowest levels to the highest.
+    """
+
+    name: str
+    low: float
+    high: float
+    sqnr_db: float | None
+    histogram: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The float network beside the quantized one on ``batches`` held-out batches.
+
+    ``agreement``: share of equal top-1, None where the output is no vector of classes.
+    ``sqnr_db``: infinite where the outputs are equal.
+    """
+
+    batches: int
+    sqnr_db: float
+    agreement: float | None
+
+    @property
+    def poor(self) -> bool:
+        """Whether the user must be warned."""
+        return not self._reaches(POOR_AGREEMENT, POOR_SQNR_DB)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing needs to be looked at."""
+        return self._reaches(GOOD_AGREEMENT, GOOD_SQNR_DB)
+
+    def describe(self) -> str:
+        """For people: the numbers."""
+        numbers = f"output SQNR {self.sqnr_db:.1f} dB"
+        if self.agreement is not None:
+            numbers += f", top-1 agreement {self.agreement:.1%}"
+        count = f"{self.batches} held-out {'batch' if self.batches == 1 else 'batches'}"
+        return f"{numbers} with the float network on {count}"
+
+    def _reaches(self, agreement: float, sqnr_db: float) -> bool:
+        agrees = self.agreement is None or self.agreement >= agreement
+        return agrees and self.sqnr_db >= sqnr_db
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """All of it; ``comparison`` is None where no batch was held out."""
+
+    techniques: Techniques
+    calibration_batches: int
+    values: tuple[ValueReport, ...]
+    comparison: Comparison | None
+
+    def verdict(self) -> str:
+        """One sentence: good, look at it or poor, with the number and the remedy."""
+        found = self.comparison
+        if found is None:
+            return "not measured: give at least five calibration batches, of which one is held out"
+        if found.good:
+            return f"good: {found.describe()}"
+        return f"{'poor' if found.poor else 'look at it'}: {found.describe()}; {REMEDY}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; an infinite SQNR is None."""
+        fields = asdict(self)
+        if self.comparison is not None and np.isinf(self.comparison.sqnr_db):
+            fields["comparison"]["sqnr_db"] = None
+        return {"verdict": self.verdict(), **fields}
+
+
+def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:
+    """Outputs (arrays or tuples of them) of the two networks, by held-out batch."""
+    if not real:
+        return None
+    power = error = 0.0
+    for x, z in zip(real, quantized):
+        for a, b in zip(*(v if isinstance(v, tuple) else (v,) for v in (x, z))):
+            a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+            power += float(np.square(a).sum())
+            error += float(np.square(b - a).sum())
+    sqnr = float("inf") if error == 0.0 else -float("inf")
+    if error > 0.0 and power > 0.0:
+        sqnr = float(10 * np.log10(power / error))
+    agreement = None
+    if all(isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 for x in real):
+        same = [x.argmax(axis=1) == z.argmax(axis=1) for x, z in zip(real, quantized)]
+        agreement = float(np.mean(np.concatenate(same)))
+    return Comparison(len(real), sqnr, agreement)

@@ -1,0 +1,78 @@
+"""What quantization says of its own result, on inputs it was not calibrated with."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import tvm
+from tests.support.quantizing import Weights, module, pictures
+from tvm import relay
+
+from zebra.errors import ZebraWarning
+from zebra.relay.quantizer import PLAIN, QuantizationReport, Techniques, quantize
+from zebra.relay.quantizer.report import compare
+
+
+def network(first: float = 1.0) -> tvm.IRModule:
+    """A classifier whose first input channel's result is ``first`` times the others, then undone.
+
+    A scale per tensor then leaves the other channels no levels.
+    """
+    weights = Weights()
+    x = relay.var("x", shape=(1, 4, 8, 8))
+    grow = np.ones((4, 1, 1), np.float32)
+    grow[0] = first
+    # The sigmoid stands between, so that no pass can move the factor elsewhere.
+    grown = relay.multiply(relay.sigmoid(x), relay.const(grow))
+    flat = relay.nn.batch_flatten(grown)
+    matrix = weights.rng.uniform(-1, 1, (10, 4, 64)).astype(np.float32)
+    matrix[:, 0] /= first
+    return module(relay.nn.dense(flat, relay.const(matrix.reshape(10, 256))))
+
+
+def told(mod: tvm.IRModule, count: int, how: Techniques) -> QuantizationReport:
+    found: list[QuantizationReport] = []
+    quantize(mod, calibration=pictures(mod, count), techniques=how, tell=found.append)
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("how", [PLAIN, Techniques()], ids=["plain", "all"])
+def test_a_good_network_gives_no_warning(how: Techniques) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZebraWarning)
+        report = told(network(), 10, how)
+    assert report.verdict().startswith("good: output SQNR ")
+    assert report.calibration_batches == 8
+    assert report.comparison is not None
+    assert report.comparison.batches == 2
+    assert all(sum(value.histogram) > 0 and value.low < value.high for value in report.values)
+
+
+def test_a_poisoned_network_warns_once_with_a_number_and_a_remedy() -> None:
+    with pytest.warns(ZebraWarning, match=r"poor: output SQNR -?[\d.]+ dB.*; calibrate") as seen:
+        told(network(first=1000.0), 10, PLAIN)
+    assert len([w for w in seen if issubclass(w.category, ZebraWarning)]) == 1
+
+
+def test_fewer_than_five_batches_are_all_calibrated_with() -> None:
+    report = told(network(), 4, Techniques())
+    assert (report.calibration_batches, report.comparison) == (4, None)
+    assert report.verdict().startswith("not measured: give at least five")
+
+
+def test_held_out_batches_do_not_shape_the_network() -> None:
+    inputs = pictures(network(), 5)
+    one = quantize(network(), calibration=inputs)
+    other = quantize(network(), calibration=[*inputs[:4], inputs[0]])
+    assert tvm.ir.structural_equal(one, other)
+
+
+def test_agreement_is_the_share_of_equal_top_classes() -> None:
+    real = [np.eye(4, dtype=np.float32)[[i]] for i in range(4)]
+    found = compare(real, [real[0], real[1], real[2], real[0]])
+    assert found is not None
+    assert found.agreement == 0.75
+    assert found.poor
