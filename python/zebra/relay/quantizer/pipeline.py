@@ -31,7 +31,8 @@ from zebra.relay.quantizer.scales import multiplier_bits
 from zebra.relay.quantizer.spelling import unify_spelling
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.sweep import sweep
-from zebra.relay.quantizer.techniques import PLAIN, Techniques
+from zebra.relay.quantizer.synthetic import COUNT
+from zebra.relay.quantizer.techniques import DATA_FREE, PLAIN, Techniques
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def _equalize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
 
 
 def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
-    return calibrate_ranges(mod, options.batches, options.techniques.narrow_ranges)
+    how = options.techniques
+    return calibrate_ranges(mod, options.batches, how.narrow_ranges, how.headroom)
 
 
 def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
@@ -115,8 +117,9 @@ def quantize(
 
     ``params`` {name: array} are bound. ``calibration`` is an iterable of inputs:
     arrays (networks with one input) or {input: array}, of the network's shapes;
-    it is read once, batch by batch. None takes one random batch, with a
-    ZebraWarning. ``techniques`` are all of them with calibration data, none without.
+    it is read once, batch by batch. None makes inputs up (``synthetic``), with a
+    ZebraWarning: tens of them, or one if ``techniques`` is PLAIN. ``techniques`` are
+    all of them if not given, with wider ranges where inputs are made up.
     ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
     pass of PIPELINE after which to stop. The result has "main" only, typed, with
     the same inputs and outputs: float tensors are quantized at the inputs and
@@ -139,9 +142,11 @@ def quantize(
             stacklevel=2,
         )
         return mod
-    how = techniques or (PLAIN if calibration is None else Techniques())
+    how = techniques or (DATA_FREE if calibration is None else Techniques())
+    made = 1 if how == PLAIN else COUNT
     with Spool() as spool, one_thread():
-        options = Options(config, Batches(spool, checked_batches(mod["main"], calibration)), how)
+        batches = Batches(spool, checked_batches(mod["main"], calibration, made))
+        options = Options(config, batches, how)
         for step in passes:
             mod = step.run(mod, options)
     return mod
