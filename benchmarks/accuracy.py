@@ -7,7 +7,8 @@ One JSON line per network and method: network, method, pictures, top1_float,
 top1_int8, agreement (share of pictures with float's top-1), sqnr_db (power of
 float's outputs over that of their differences) and seconds to quantize. Calibration
 pictures are never evaluation pictures. Zebra's int8 networks run on fsim, which is
-exact; "zebra_without_X" leaves technique X out and "zebra_plain" all of them.
+exact; "zebra_without_X" leaves technique X out, "zebra_plain" all of them;
+"zebra_data_free" is shown no picture.
 DIR is described in the README beside it; --pictures 0 takes all there are.
 """
 
@@ -34,7 +35,7 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.498,) * 3, (0.502,) * 3)
 SWITCHES = [field.name for field in fields(Techniques) if field.type == "bool"]
 ABLATION = [f"zebra_without_{name}" for name in SWITCHES]
-METHODS = ["zebra", "zebra_plain", *ONNXRUNTIME, "relay_quantize"]
+METHODS = ["zebra", "zebra_data_free", "zebra_plain", *ONNXRUNTIME, "relay_quantize"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ def quantized(method: str, path: Path, calibration: list[np.ndarray]) -> Run:
     if method == "relay_quantize":
         run = relay_quantize(mod, params, calibration)
     else:
-        how = techniques_of(method)
-        run = build(zebra.quantize(mod, params, calibration, techniques=how), "zebra")
+        free = method == "zebra_data_free"
+        how = None if free else techniques_of(method)
+        given = None if free else calibration
+        run = build(zebra.quantize(mod, params, given, techniques=how), "zebra")
     return lambda x: run({variable.name_hint: x})[0]
 
 

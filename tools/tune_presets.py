@@ -21,6 +21,7 @@ from tvm.relay import testing
 
 import zebra
 from zebra.hw import HwConfig, available_configs, find_config
+from zebra.relay.quantizer import PLAIN
 from zebra.schedule.tiling import GemmWorkload
 from zebra.tune.history import SHIPPED
 from zebra.tune.measuring import LocalTimer
@@ -35,9 +36,9 @@ def networks(models: Iterable[Path]) -> Iterator[Any]:
         testing.resnet.get_workload(num_layers=18),
         testing.mobilenet.get_workload(),
     ):
-        yield zebra.quantize(mod, params)
+        yield zebra.quantize(mod, params, techniques=PLAIN)
     for path in models:
-        yield zebra.quantize(*zebra.load(path))
+        yield zebra.quantize(*zebra.load(path), techniques=PLAIN)
 
 
 def tune(found: list[GemmWorkload], config: HwConfig, options: Options, workers: int) -> list[str]:

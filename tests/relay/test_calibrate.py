@@ -104,15 +104,6 @@ def test_other_number_types_are_converted() -> None:
     assert batch["x"].dtype == np.float32
 
 
-def test_no_calibration_warns_and_is_seeded() -> None:
-    made = []
-    for _ in range(2):
-        with pytest.warns(ZebraWarning, match="no calibration data: .* calibration=.picture"):
-            made += list(checked_batches(ONE["main"], None))
-    np.testing.assert_array_equal(made[0]["x"], made[1]["x"])
-    assert made[0]["x"].std() > 0.3
-
-
 def test_a_network_that_overflows_is_named() -> None:
     mod = module(relay.exp(X))
     with pytest.raises(QuantizationError, match="NaN or infinite values at an operator exp of"):

@@ -46,7 +46,7 @@ def quantize_quietly(network: pipeline.Network, target: str) -> Any:
     """The int8 module without calibration: what is printed does not depend on the ranges."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ZebraWarning)
-        return pipeline.quantize(network, target, None)
+        return pipeline.quantize(network, target, None, plain=True)
 
 
 def disasm(

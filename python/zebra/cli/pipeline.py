@@ -112,12 +112,25 @@ def preprocessing_of(network: Network) -> Preprocessing | None:
         return None
 
 
-def quantize(network: Network, target: str, batches: list[dict[str, Array]] | None) -> Any:
-    """The module in int8; one that is quantized already as it is."""
+def quantize(
+    network: Network, target: str, batches: list[dict[str, Array]] | None, plain: bool = False
+) -> Any:
+    """The module in int8; one that is quantized already as it is.
+
+    ``plain``: fast, for what depends on no range.
+    """
     if network.quantized:
         return network.module
     with step("Quantizing to int8"):
-        return zebra.quantize(network.module, network.params, calibration=batches, target=target)
+        from zebra.relay.quantizer import PLAIN
+
+        return zebra.quantize(
+            network.module,
+            network.params,
+            calibration=batches,
+            target=target,
+            techniques=PLAIN if plain else None,
+        )
 
 
 def build(module: Any, params: Mapping[str, Any], target: str) -> Any:

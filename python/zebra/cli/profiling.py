@@ -97,7 +97,7 @@ def _compile(model: Path, target: str, calibration: Path | None, shape: list[str
     with warnings.catch_warnings():
         # How long a network takes hardly depends on its ranges.
         warnings.filterwarnings("ignore", "no calibration data", ZebraWarning)
-        module = pipeline.quantize(network, chosen, batches)
+        module = pipeline.quantize(network, chosen, batches, plain=batches is None)
     return pipeline.compile_network(network, module, chosen)
 
 

@@ -19,6 +19,7 @@ from zebra.relay.expr import Expr, dtype, op_name, shape
 from zebra.relay.legalize import legalize
 from zebra.relay.partition import COMPILER, Plan, make_plan, prepare
 from zebra.relay.quantizer.pipeline import config_of, quantize
+from zebra.relay.quantizer.techniques import PLAIN
 
 _MAC_OPERATORS = frozenset(
     [
@@ -145,7 +146,7 @@ def inspect(mod: Any, params: Mapping[str, Any] | None = None, target: str = "ze
     with warnings.catch_warnings():
         # what runs where does not depend on the ranges
         warnings.filterwarnings("ignore", "no calibration data", ZebraWarning)
-        quantized = quantize(mod, params, target=target)
+        quantized = quantize(mod, params, target=target, techniques=PLAIN)
     return report(legalize(quantized), config_of(target))
 
 

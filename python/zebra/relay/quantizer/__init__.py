@@ -2,9 +2,10 @@
 
 from zebra.relay.quantizer.pipeline import PIPELINE, Options, Pass, quantize
 from zebra.relay.quantizer.report import Comparison, QuantizationReport, ValueReport
-from zebra.relay.quantizer.techniques import PLAIN, Techniques
+from zebra.relay.quantizer.techniques import DATA_FREE, PLAIN, Techniques
 
 __all__ = [
+    "DATA_FREE",
     "PIPELINE",
     "PLAIN",
     "Comparison",

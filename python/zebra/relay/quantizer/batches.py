@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,24 +9,25 @@ import numpy as np
 import numpy.typing as npt
 import tvm
 
-from zebra.errors import CalibrationError, ZebraWarning
+from zebra.errors import CalibrationError
 from zebra.relay.calibration import Batch
-
-SEED = 0
+from zebra.relay.quantizer.synthetic import COUNT, synthetic_batches
 
 Array = npt.NDArray[Any]
 
 
 def checked_batches(
-    main: tvm.relay.Function, calibration: Iterable[Batch] | None
+    main: tvm.relay.Function, calibration: Iterable[Batch] | None, made: int = COUNT
 ) -> Iterator[dict[str, Array]]:
     """{input name: array} per batch, with the network's shapes and dtypes.
+
+    Where ``calibration`` is None, ``made`` of them are made up (``synthetic``).
 
     Raises CalibrationError that names the batch and the input for missing or
     unknown names, other shapes, values that are not finite, or no batch at all.
     """
     if calibration is None:
-        yield _synthetic(main)
+        yield from synthetic_batches(main, made)
         return
     if isinstance(calibration, (Mapping, np.ndarray, str)):
         raise CalibrationError(
@@ -42,23 +42,6 @@ def checked_batches(
             "calibration is empty (or a generator that was used up); give at least one batch, "
             "or None to quantize without pictures"
         )
-
-
-def _synthetic(main: tvm.relay.Function) -> dict[str, Array]:
-    warnings.warn(
-        "no calibration data: ranges come from one random batch, which costs accuracy; give some "
-        "tens of typical pictures, as in quantize(mod, params, calibration=[picture, ...]) or "
-        "with zebra.relay.calibration.calibrate([picture, ...])",
-        ZebraWarning,
-        stacklevel=2,
-    )
-    rng = np.random.default_rng(SEED)
-    batch = {}
-    for param in main.params:
-        shape, dtype = _signature(param)
-        noise = rng.standard_normal(shape)
-        batch[param.name_hint] = (noise if dtype.startswith("float") else 0 * noise).astype(dtype)
-    return batch
 
 
 def _signature(param: tvm.relay.Var) -> tuple[tuple[int, ...], str]:

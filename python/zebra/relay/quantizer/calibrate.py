@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from zebra.relay.quantizer.forward import observe
 from zebra.relay.quantizer.observers import Histogram, MinMax, Range
 from zebra.relay.quantizer.ranges import narrowed
 from zebra.relay.quantizer.recognize import recognize
+from zebra.relay.quantizer.steps import Binary, Linear, Step
 
 RANGES = "zebra.ranges"
 
@@ -22,10 +24,12 @@ def calibrate_ranges(
     mod: tvm.IRModule,
     batches: Iterable[Mapping[str, npt.NDArray[Any]]],
     narrow: bool = False,
+    headroom: float = 1.0,
 ) -> tvm.IRModule:
     """The module with the ranges of ``recognize(mod).observed`` as its attribute RANGES.
 
-    Everything seen, or with ``narrow`` the part of it that loses least (``ranges``).
+    Everything seen, or with ``narrow`` the part of it that loses least (``ranges``); those
+    of layers and sums widened ``headroom`` times, within their clips.
     Raises CalibrationError for a bad batch, QuantizationError where the network
     itself gives NaN or infinities.
     """
@@ -37,7 +41,19 @@ def calibrate_ranges(
         ranges = [narrowed(seen) for seen in observe(network, values, batches, Histogram)]
     else:
         ranges = [seen.range() for seen in observe(network, values, batches, MinMax)]
-    return mod.with_attr(RANGES, json.dumps(ranges))
+    steps = {step.expr: step for step in network.steps}
+    wide = [_wider(steps[value], found, headroom) for value, found in zip(values, ranges)]
+    return mod.with_attr(RANGES, json.dumps(wide))
+
+
+def _wider(step: Step, found: Range, headroom: float) -> Range:
+    """A layer's or a sum's range times ``headroom``, within its clip; others as they are."""
+    if not isinstance(step, (Linear, Binary)):
+        return found
+    low, high = step.clip or (-math.inf, math.inf)
+    return max(min(found[0] * headroom, found[0]), low), min(
+        max(found[1] * headroom, found[1]), high
+    )
 
 
 def read_ranges(mod: tvm.IRModule) -> list[Range]:

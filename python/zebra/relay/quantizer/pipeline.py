@@ -34,7 +34,8 @@ from zebra.relay.quantizer.spelling import unify_spelling
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Network
 from zebra.relay.quantizer.sweep import Swept, sweep
-from zebra.relay.quantizer.techniques import PLAIN, Techniques
+from zebra.relay.quantizer.synthetic import COUNT
+from zebra.relay.quantizer.techniques import DATA_FREE, PLAIN, Techniques
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def _equalize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
 
 
 def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
-    return calibrate_ranges(mod, options.batches, options.techniques.narrow_ranges)
+    how = options.techniques
+    return calibrate_ranges(mod, options.batches, how.narrow_ranges, how.headroom)
 
 
 def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
@@ -138,8 +140,9 @@ def quantize(
 
     ``params`` {name: array} are bound. ``calibration`` is an iterable of inputs:
     arrays (networks with one input) or {input: array}, of the network's shapes;
-    it is read once, batch by batch. None takes one random batch, with a
-    ZebraWarning. ``techniques`` are all of them with calibration data, none without.
+    it is read once, batch by batch. None makes inputs up (``synthetic``), with a
+    ZebraWarning: tens of them, or one if ``techniques`` is PLAIN. ``techniques`` are
+    all of them if not given, with wider ranges where inputs are made up.
     ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
     pass of PIPELINE after which to stop. Of the batches every fifth is held out, to compare
     the two networks: a poor result gives a ZebraWarning, and ``tell`` gets the
@@ -165,9 +168,11 @@ def quantize(
             stacklevel=2,
         )
         return mod
-    how = techniques or (PLAIN if calibration is None else Techniques())
+    how = techniques or (DATA_FREE if calibration is None else Techniques())
+    made = 1 if how == PLAIN else COUNT
     with Spool() as spool, blas_threads(1):
-        batches = Batches(spool, checked_batches(mod["main"], calibration))
+        given = checked_batches(mod["main"], calibration, made)
+        batches = Batches(spool, given, hold_out=calibration is not None)
         reports: list[QuantizationReport] = []
         options = Options(config, batches, how, reports.append)
         for step in passes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,12 +38,16 @@ def host_target() -> tvm.target.Target:
 def _quiet() -> Iterator[None]:
     """Build without asking the network for tuned schedules and without advice about them."""
     silent = autotvm.GLOBAL_SCOPE.silent
+    advice = logging.getLogger("strategy")
+    level = advice.level
+    advice.setLevel(logging.ERROR)
     autotvm.GLOBAL_SCOPE.silent = True
     try:
         with autotvm.apply_history_best([]), quick_build():
             yield
     finally:
         autotvm.GLOBAL_SCOPE.silent = silent
+        advice.setLevel(level)
 
 
 class FloatRunner:

@@ -75,11 +75,13 @@ class Batches:
     """Calibration batches, read once when first wanted, gone through again and again.
 
     Length and index are those of all batches; iteration leaves out the held-out ones,
-    which only the comparison with the float network sees.
+    which only the comparison with the float network sees. None are if ``hold_out`` is false.
     """
 
-    def __init__(self, spool: Spool, batches: Iterable[Mapping[str, Array]]) -> None:
-        self._spool = spool
+    def __init__(
+        self, spool: Spool, batches: Iterable[Mapping[str, Array]], hold_out: bool = True
+    ) -> None:
+        self._spool, self._hold_out = spool, hold_out
         self._unread: Iterable[Mapping[str, Array]] = batches
         self._count = 0
         self._names: tuple[str, ...] = ()
@@ -100,12 +102,13 @@ class Batches:
     @property
     def calibration(self) -> list[int]:
         """Indices of the batches that may shape the quantized network."""
-        return [index for index in range(len(self)) if (index + 1) % HELD_OUT]
+        held_out = set(self.held_out)
+        return [index for index in range(len(self)) if index not in held_out]
 
     @property
     def held_out(self) -> list[int]:
         """Indices of the batches kept for the comparison: the fifth, the tenth, ..."""
-        return list(range(HELD_OUT - 1, len(self), HELD_OUT))
+        return list(range(HELD_OUT - 1, len(self), HELD_OUT)) if self._hold_out else []
 
     def __getitem__(self, index: int) -> dict[str, Array]:
         if index >= len(self):

@@ -12,7 +12,8 @@ class Techniques:
     ``margin``: how much more than calibration showed a channel may take before
     equalization lets the layer's clip cut it off. ``balance``: 1 equalizes the
     channels' ranges, 0 the weights that read them. ``damping``: of the second moments'
-    diagonal, in rounding.
+    diagonal, in rounding. ``headroom``: how much wider than calibration showed the ranges
+    of layers and sums are made.
     """
 
     equalize: bool = True
@@ -23,6 +24,7 @@ class Techniques:
     margin: float = 2.0
     balance: float = 0.75
     damping: float = 0.01
+    headroom: float = 1.0
 
     @property
     def sweep(self) -> bool:
@@ -37,3 +39,6 @@ PLAIN = Techniques(
     compensate=False,
     correct_bias=False,
 )
+
+DATA_FREE = Techniques(headroom=1.5)
+"""All of them, for inputs that are made up: real ones reach further."""
