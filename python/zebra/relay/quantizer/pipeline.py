@@ -83,7 +83,7 @@ def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     params = assign_qparams(network, read_ranges(mod), how.share_sums)
     bits = multiplier_bits(options.config.mult_width)
     layers: Mapping[Expr, IntegerLayer] = {}
-    if how.sweep or options.batches.held_out:
+    if params and (how.sweep or options.batches.held_out):
         swept = sweep(network, params, options.batches, bits, how)
         layers = swept.layers
         options.tell(_report(network, params, swept, options))
