@@ -20,7 +20,20 @@ def test_arrays_and_tuples_come_back() -> None:
             np.testing.assert_array_equal(got, kept)
             assert (got.dtype, got.shape) == (kept.dtype, kept.shape)
         spool.drop("a")
-        assert spool.get("a", 0) == ()
+        with pytest.raises(KeyError):
+            spool.get("a", 0)
+
+
+def test_files_of_dropped_arrays_are_written_over() -> None:
+    with Spool() as spool:
+        for round_, size in enumerate((100, 7, 300)):
+            for index in range(4):
+                spool.put(round_, index, np.full(size, 10 * round_ + index, np.int32))
+            for index in range(4):
+                expected = np.full(size, 10 * round_ + index, np.int32)
+                np.testing.assert_array_equal(spool.get(round_, index), expected)
+            spool.drop(round_)
+        assert len(list(spool.folder.iterdir())) == 4
 
 
 def test_many_threads_read_and_write() -> None:

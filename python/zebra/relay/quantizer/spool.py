@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -16,17 +18,34 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
+@dataclass(frozen=True)
+class _File:
+    """An array's elements, at the start of a file of at least as many bytes."""
+
+    path: Path
+    size: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def read(self) -> Array:
+        count = int(np.prod(self.shape))
+        return np.fromfile(self.path, self.dtype, count).reshape(self.shape)
+
+
 class Spool:
     """Lists of arrays (or tuples of them) by key, in files that go with it.
 
-    The files are bare elements: NumPy's own format has a header that is read with
-    ``ast``, which several threads at a time cannot do in CPython 3.11.
+    Files of dropped lists are written over: a file system takes several times as long
+    to find room for new ones. They are bare elements: NumPy's own format has a header
+    that is read with ``ast``, which several threads at a time cannot do in CPython 3.11.
     """
 
     def __init__(self) -> None:
-        self._kinds: dict[Path, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="zebra-")
-        self._numbers: defaultdict[Any, int] = defaultdict(count().__next__)
+        self._lists: defaultdict[Any, dict[int, tuple[_File, ...]]] = defaultdict(dict)
+        self._free: list[tuple[int, Path]] = []
+        self._made = 0
+        self._lock = Lock()
 
     def __enter__(self) -> Spool:
         return self
@@ -39,32 +58,41 @@ class Spool:
     ) -> None:
         self._folder.cleanup()
 
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return Path(self._folder.name)
+
     def put(self, key: Any, index: int, value: Any) -> None:
         """Keep item ``index`` of list ``key``."""
         parts = value if isinstance(value, tuple) else (value,)
-        for part, array in enumerate(parts):
-            path = self._path(key, index, part)
-            np.ascontiguousarray(array).tofile(path)
-            self._kinds[path] = array.dtype, array.shape
+        files = tuple(self._write(np.ascontiguousarray(array)) for array in parts)
+        with self._lock:
+            self._lists[key][index] = files
 
     def get(self, key: Any, index: int) -> Any:
         """Item ``index`` of list ``key``."""
-        parts: list[Array] = []
-        while (path := self._path(key, index, len(parts))) in self._kinds:
-            dtype, shape = self._kinds[path]
-            parts.append(np.fromfile(path, dtype).reshape(shape))
-        return parts[0] if len(parts) == 1 else tuple(parts)
+        parts = tuple(file.read() for file in self._lists[key][index])
+        return parts[0] if len(parts) == 1 else parts
 
     def drop(self, key: Any) -> None:
         """Forget list ``key``."""
-        number = self._numbers.pop(key)
-        for path in Path(self._folder.name).glob(f"{number}-*"):
-            path.unlink()
-            del self._kinds[path]
+        files = [file for item in self._lists.pop(key).values() for file in item]
+        self._free = sorted(self._free + [(file.size, file.path) for file in files])
 
-    def _path(self, key: Any, index: int, part: int) -> Path:
-        number = self._numbers[key]
-        return Path(self._folder.name) / f"{number}-{index}-{part}"
+    def _write(self, array: Array) -> _File:
+        size, path = self._room(array.nbytes)
+        with path.open("r+b" if size else "wb") as file:
+            file.write(array.data if array.size else b"")
+        return _File(path, max(size, array.nbytes), array.dtype, array.shape)
+
+    def _room(self, size: int) -> tuple[int, Path]:
+        """The smallest free file that holds ``size`` bytes, else the largest, else a new one."""
+        with self._lock:
+            if self._free:
+                return self._free.pop(min(bisect_left(self._free, (size,)), len(self._free) - 1))
+            self._made += 1
+            return 0, self.folder / str(self._made)
 
 
 HELD_OUT = 5
