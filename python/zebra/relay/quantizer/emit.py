@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import tvm
@@ -19,6 +19,7 @@ from zebra.relay.quantizer.rewriting import (
     infer_type,
     op_name,
     rebuild,
+    rebuilt,
     shape_of,
     value_of,
 )
@@ -45,14 +46,15 @@ def emit(
     params: Mapping[Expr, QParams],
     bits: int,
     layers: Mapping[Expr, IntegerLayer] | None = None,
+    kept: Collection[Expr] = (),
 ) -> tvm.IRModule:
     """The typed module of one function "main" with ``main``'s parameters and type.
 
     ``layers`` {value of a Linear: its integers}; those that are not there are rounded
-    to the nearest.
+    to the nearest. The Linears of ``kept`` stay float.
     """
     chains = [step for step in network.steps if isinstance(step, Chain)]
-    emitter = _Emitter(params, chain_tables(chains, params), bits, layers or {})
+    emitter = _Emitter(params, chain_tables(chains, params), bits, layers or {}, kept)
     for step in network.steps:
         emitter.emit(step)
     body = emitter.real(network.result)
@@ -74,8 +76,9 @@ class _Emitter:
         tables: Mapping[Expr, Table],
         bits: int,
         layers: Mapping[Expr, IntegerLayer],
+        kept: Collection[Expr],
     ) -> None:
-        self.layers = layers
+        self.layers, self.kept = layers, kept
         self.params = params
         self.tables = tables
         self.bits = bits
@@ -87,6 +90,9 @@ class _Emitter:
             self._reals[step.expr] = step.expr
         elif isinstance(step, Host):
             self._reals[step.expr] = _host(step, [self.real(value) for value in step.inputs])
+        elif step.expr in self.kept:
+            operands = {value: self.real(value) for value in step.inputs}
+            self._reals[step.expr] = rebuilt(step.expr, operands)
         else:
             self._levels[step.expr] = self.quantized(step)
 

@@ -17,7 +17,7 @@ import tvm
 from tvm import relay
 
 from zebra.errors import QuantizationError
-from zebra.relay.quantizer.rewriting import Expr, children, rebuild
+from zebra.relay.quantizer.rewriting import Expr, rebuilt
 from zebra.relay.quantizer.running import FloatRunner, host_target
 from zebra.relay.quantizer.steps import Linear, Step
 from zebra.relay.quantizer.windows import geometry, windows
@@ -126,7 +126,7 @@ class Evaluator:
     def _compiled(self, step: Step) -> FloatRunner:
         variables: list[Expr] = []
         new = {value: _variable(value, variables) for value in step.inputs}
-        function = relay.Function(variables, _rebuilt(step.expr, new))
+        function = relay.Function(variables, rebuilt(step.expr, new))
         key = int(tvm.ir.structural_hash(function, map_free_vars=True))
         if key not in self._runners:
             self._runners[key] = _compile(variables, function.body)
@@ -155,19 +155,3 @@ def _variable(value: Expr, variables: list[Expr]) -> Expr:
 def _fresh(kind: Any, variables: list[Expr]) -> Expr:
     variables.append(relay.Var(f"x{len(variables)}", kind))
     return variables[-1]
-
-
-def _rebuilt(expr: Expr, new: dict[Expr, Expr]) -> Expr:
-    """``expr`` with the expressions in ``new`` replaced."""
-    new = dict(new)
-    stack = [expr]
-    while stack:
-        node = stack[-1]
-        pending = [child for child in children(node) if child not in new]
-        if node in new:
-            stack.pop()
-        elif pending:
-            stack.extend(pending)
-        else:
-            new[stack.pop()] = rebuild(node, [new[child] for child in children(node)])
-    return new[expr]

@@ -20,12 +20,12 @@ from zebra.relay.quantizer.batch_norm import unfold_batch_norm
 from zebra.relay.quantizer.batches import checked_batches
 from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
 from zebra.relay.quantizer.blas import blas_threads
+from zebra.relay.quantizer.budget import Choice, choose
 from zebra.relay.quantizer.calibrate import calibrate_ranges, read_ranges
 from zebra.relay.quantizer.channels_first import channels_first
 from zebra.relay.quantizer.emit import emit
 from zebra.relay.quantizer.equalize import equalize
 from zebra.relay.quantizer.fold_affine import fold_affine
-from zebra.relay.quantizer.integer_layer import IntegerLayer
 from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.report import QuantizationReport, ValueReport
 from zebra.relay.quantizer.rewriting import Expr, infer_type, op_name
@@ -46,6 +46,8 @@ class Options:
     batches: Batches
     techniques: Techniques = PLAIN
     tell: Callable[[QuantizationReport], None] = lambda _: None
+    accuracy: float | None = None
+    sensitivity: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,26 @@ def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     network, how = recognize(mod), options.techniques
     params = assign_qparams(network, read_ranges(mod), how.share_sums)
     bits = multiplier_bits(options.config.mult_width)
-    layers: Mapping[Expr, IntegerLayer] = {}
-    if params and (how.sweep or options.batches.held_out):
-        swept = sweep(network, params, options.batches, bits, how)
-        layers = swept.layers
-        options.tell(_report(network, params, swept, options))
-    return emit(mod["main"], network, params, bits, layers)
+    if not params or not (how.sweep or options.batches.held_out):
+        return emit(mod["main"], network, params, bits)
+    swept = sweep(network, params, options.batches, bits, how)
+    choice = choose(
+        swept.simulator,
+        swept.comparison,
+        options.batches,
+        options.accuracy,
+        options.sensitivity,
+    )
+    options.tell(_report(network, params, swept, choice, options))
+    return emit(mod["main"], network, params, bits, swept.layers, choice.kept)
 
 
 def _report(
-    network: Network, params: Mapping[Expr, QParams], swept: Swept, options: Options
+    network: Network,
+    params: Mapping[Expr, QParams],
+    swept: Swept,
+    choice: Choice,
+    options: Options,
 ) -> QuantizationReport:
     values = []
     for number, step in enumerate(network.steps):
@@ -100,10 +112,11 @@ def _report(
         own, kind = params[step.expr], op_name(step.expr) or type(step).__name__.lower()
         low, high = (own.scale * (level - own.zero_point) for level in (INT8_MIN, INT8_MAX))
         counts = tuple(int(count) for count in swept.histograms[step.expr])
-        sqnr = swept.sqnr_db.get(step.expr)
-        values.append(ValueReport(f"{number} {kind}", low, high, sqnr, counts))
+        sqnr, alone = swept.sqnr_db.get(step.expr), choice.alone_db.get(step.expr)
+        name, kept = f"{number} {kind}", step.expr in choice.kept
+        values.append(ValueReport(name, low, high, sqnr, counts, alone, kept))
     used = len(options.batches.calibration)
-    return QuantizationReport(options.techniques, used, tuple(values), swept.comparison)
+    return QuantizationReport(options.techniques, used, tuple(values), choice.comparison)
 
 
 PIPELINE: tuple[Pass, ...] = (
@@ -135,6 +148,8 @@ def quantize(
     stop_after: str | None = None,
     techniques: Techniques | None = None,
     tell: Callable[[QuantizationReport], None] | None = None,
+    accuracy: float | None = None,
+    sensitivity: bool = False,
 ) -> tvm.IRModule:
     """Quantize a float Relay module to int8 ``relay.qnn``.
 
@@ -146,7 +161,10 @@ def quantize(
     ``target`` is "zebra" or "zebra/<config>". ``stop_after`` names a
     pass of PIPELINE after which to stop. Of the batches every fifth is held out, to compare
     the two networks: a poor result gives a ZebraWarning, and ``tell`` gets the
-    QuantizationReport where layers were gone through with batches.
+    QuantizationReport where layers were gone through with batches, with each layer's
+    own share of the error if ``sensitivity``. Where held-out batches agree less than
+    ``accuracy`` (0 to 1: of top-1, or 1 - noise / power of other outputs), the worst
+    layers stay float on the host.
     The result has "main" only, typed, with the same inputs and outputs: float tensors
     are quantized at the inputs and dequantized at the outputs; what has no int8
     form stays float between them. A module that holds qnn operators is returned in
@@ -156,6 +174,8 @@ def quantize(
     an unknown configuration, UsageError for an unknown pass.
     """
     passes = _until(stop_after)
+    if accuracy is not None and not 0 < accuracy <= 1:
+        raise UsageError(f"accuracy {accuracy:g} is not in 0 to 1; give 0.99, for example")
     config = config_of(target)
     mod = bind(mod, params)
     if is_quantized(mod):
@@ -174,12 +194,19 @@ def quantize(
         given = checked_batches(mod["main"], calibration, made)
         batches = Batches(spool, given, hold_out=calibration is not None)
         reports: list[QuantizationReport] = []
-        options = Options(config, batches, how, reports.append)
+        options = Options(config, batches, how, reports.append, accuracy, sensitivity)
         for step in passes:
             mod = step.run(mod, options)
     for report in reports:
         if report.comparison is not None and report.comparison.poor:
             warnings.warn(f"quantization is {report.verdict()}", ZebraWarning, stacklevel=2)
+        elif report.comparison is not None and report.comparison.score < (accuracy or 0):
+            warnings.warn(
+                f"accuracy {accuracy:g} is not reached: {report.comparison.describe()}, though "
+                "every layer stays float; give inputs as in use, or a lower accuracy",
+                ZebraWarning,
+                stacklevel=2,
+            )
         if tell is not None:
             tell(report)
     return mod

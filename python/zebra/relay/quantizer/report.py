@@ -26,7 +26,9 @@ class ValueReport:
     """One value: its range [low, high] in int8, SQNR and counts of levels.
 
     ``sqnr_db`` is None where the value is exact or always zero. ``histogram`` has BINS
-    counts of evenly spread elements, from the lowest levels to the highest.
+    counts of evenly spread elements, from the lowest levels to the highest. ``alone_db``:
+    the output's SQNR with only this layer in int8, None where it was not asked for.
+    ``in_float``: the layer stays float on the host.
     """
 
     name: str
@@ -34,6 +36,8 @@ class ValueReport:
     high: float
     sqnr_db: float | None
     histogram: tuple[int, ...]
+    alone_db: float | None = None
+    in_float: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Comparison:
     def good(self) -> bool:
         """Whether nothing needs to be looked at."""
         return self._reaches(GOOD_AGREEMENT, GOOD_SQNR_DB)
+
+    @property
+    def score(self) -> float:
+        """1 if nothing is lost: agreement, or 1 - noise / power where there are no classes."""
+        return 1.0 - 10 ** (-self.sqnr_db / 10) if self.agreement is None else self.agreement
 
     def describe(self) -> str:
         """For people: the numbers."""

@@ -7,7 +7,7 @@ of DenseNet's depth; here the post-order list is taken once and mapped in order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,22 @@ def rebuild(node: Expr, args: Sequence[Expr]) -> Expr:
     if isinstance(node, relay.Tuple):
         return relay.Tuple(list(args), node.span)
     return relay.TupleGetItem(args[0], node.index)
+
+
+def rebuilt(expr: Expr, new: Mapping[Expr, Expr]) -> Expr:
+    """``expr`` with the expressions in ``new`` replaced."""
+    known = dict(new)
+    stack = [expr]
+    while stack:
+        node = stack[-1]
+        pending = [child for child in children(node) if child not in known]
+        if node in known:
+            stack.pop()
+        elif pending:
+            stack.extend(pending)
+        else:
+            known[stack.pop()] = rebuild(node, [known[child] for child in children(node)])
+    return known[expr]
 
 
 def rewrite(mod: tvm.IRModule, rule: Rule) -> tvm.IRModule:

@@ -20,7 +20,7 @@ import numpy as np
 
 from zebra.relay.quantizer.blas import blas_threads
 from zebra.relay.quantizer.compensate import compensated
-from zebra.relay.quantizer.evaluate import Array, Evaluator, Value, evaluate_linear
+from zebra.relay.quantizer.evaluate import Array, Value
 from zebra.relay.quantizer.forward import float_value, in_order, last_readers, source_of
 from zebra.relay.quantizer.integer_layer import (
     WEIGHT_MAX,
@@ -30,15 +30,15 @@ from zebra.relay.quantizer.integer_layer import (
     groups_of,
     nearest,
     output_major,
-    reals,
 )
 from zebra.relay.quantizer.moments import Moments, moments_of
 from zebra.relay.quantizer.observers import Counts
 from zebra.relay.quantizer.report import BINS, Comparison, compare
 from zebra.relay.quantizer.rewriting import Expr, FloatArray
 from zebra.relay.quantizer.scales import QParams
+from zebra.relay.quantizer.simulate import Simulator, rounded
 from zebra.relay.quantizer.spool import Batches, Spool
-from zebra.relay.quantizer.steps import Binary, Linear, Network, Step
+from zebra.relay.quantizer.steps import Linear, Network, Step
 from zebra.relay.quantizer.techniques import Techniques
 
 LOOKED_AT = 1 << 12
@@ -51,9 +51,11 @@ TOGETHER = 4
 class Swept:
     """The integers of every layer, error and histogram of every value, by value.
 
-    ``comparison`` is that of the outputs on the held-out batches.
+    ``comparison`` is that of the outputs on the held-out batches, ``simulator`` runs
+    the network with these layers.
     """
 
+    simulator: Simulator
     layers: Mapping[Expr, IntegerLayer]
     sqnr_db: Mapping[Expr, float]
     histograms: Mapping[Expr, Counts]
@@ -86,9 +88,9 @@ class _Sweep:
     ) -> None:
         self.network, self.params, self.batches = network, params, batches
         self.bits, self.how, self.spool = bits, how, spool
-        self.evaluator = Evaluator()
-        self.number = {step.expr: number for number, step in enumerate(network.steps)}
         self.layers: dict[Expr, IntegerLayer] = {}
+        self.simulator = Simulator(network, params, self.layers)
+        self.number = self.simulator.number
         self.sqnr_db: dict[Expr, float] = {}
         self.histograms: dict[Expr, Counts] = {}
 
@@ -102,7 +104,7 @@ class _Sweep:
             for value in {read for read in step.inputs if readers[read] is step}:
                 self.spool.drop((self.number[value], False))
                 self.spool.drop((self.number[value], True))
-        return Swept(self.layers, self.sqnr_db, self.histograms, self.comparison())
+        return Swept(self.simulator, self.layers, self.sqnr_db, self.histograms, self.comparison())
 
     def comparison(self) -> Comparison | None:
         number, held = self.number[self.network.result], self.batches.held_out
@@ -124,8 +126,8 @@ class _Sweep:
             real = source_of(step, self.batches[index])
             levels: Value = real
             if real is None:
-                real = float_value(step, self.read(step, index, False), self.evaluator)
-                levels = self.quantized(step, self.read(step, index, True))
+                real = float_value(step, self.read(step, index, False), self.simulator.evaluator)
+                levels = self.simulator.unrounded(step, self.read(step, index, True))
             if params is not None:
                 levels = rounded(levels, params)
             self.spool.put((number, False), index, real)
@@ -139,16 +141,6 @@ class _Sweep:
             self.histograms[step.expr] = np.sum([each[1] for each in found], axis=0)
         if powers[1] > 0 and powers[0] > 0:
             self.sqnr_db[step.expr] = float(10 * np.log10(powers[0] / powers[1]))
-
-    def quantized(self, step: Step, inputs: Sequence[Value]) -> Value:
-        """The step's value before its own rounding, from rounded inputs."""
-        if isinstance(step, Linear):
-            weight, bias = reals(step, self.layers[step.expr], self.params[step.inputs[0]])
-            return evaluate_linear(step, inputs[0], weight, bias)
-        if isinstance(step, Binary) and step.operator != "multiply":
-            scale = np.float32(self.params[step.expr].scale)
-            inputs = [np.rint(value / scale) * scale for value in inputs]
-        return self.evaluator(step, inputs)
 
     def integers(self, step: Linear) -> IntegerLayer:
         source, result = self.params[step.inputs[0]], self.params[step.expr]
@@ -185,13 +177,6 @@ class _Sweep:
         for more in found:
             moments += more
         return moments
-
-
-def rounded(value: Array, params: QParams) -> Array:
-    """float32: the reals that the int8 levels of ``value`` stand for."""
-    levels = np.rint(value * np.float32(1.0 / params.scale))
-    low, high = -128 - params.zero_point, 127 - params.zero_point
-    return np.clip(levels, low, high) * np.float32(params.scale)
 
 
 def histogram(value: Array, params: QParams) -> Counts:
