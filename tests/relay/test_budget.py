@@ -57,7 +57,8 @@ def test_the_spoiled_layer_and_the_one_that_spoils_it_stay_float() -> None:
     alone = {value.name: value.alone_db for value in before.values if value.alone_db is not None}
     assert len(alone) == LAYERS + 1, "a multiply per channel is a depthwise convolution"
     result, after = quantized(mod, accuracy=0.9999)
-    assert before.comparison is not None and after.comparison is not None
+    assert before.comparison is not None
+    assert after.comparison is not None
     assert before.comparison.score < 0.9999 <= after.comparison.score
     floats = [value.name for value in after.values if value.in_float and value.name in alone]
     assert sorted(floats) == sorted(sorted(alone, key=alone.__getitem__)[:2])
@@ -86,7 +87,8 @@ def test_what_is_accurate_enough_stays_as_it_is() -> None:
 def test_every_layer_stays_float_before_a_budget_is_missed() -> None:
     result, report = quantized(network(), accuracy=1.0)
     assert "qnn.conv2d" not in operators(result)
-    assert report.comparison is not None and report.comparison.score > 0.9999999
+    assert report.comparison is not None
+    assert report.comparison.score > 0.9999999
 
 
 @pytest.mark.parametrize("accuracy", [0.0, -1.0, 1.5])
