@@ -11,7 +11,10 @@ from zebra.relay.quantizer.spool import Batches, Spool
 
 
 def test_arrays_and_tuples_come_back() -> None:
-    array, pair = np.arange(6, dtype=np.int8).reshape(2, 3), (np.float32([1.5]), np.zeros((0, 4)))
+    array, pair = (
+        np.arange(6, dtype=np.int8).reshape(2, 3),
+        (np.array(1.5, np.float32), np.zeros((0, 4))),
+    )
     with Spool() as spool:
         spool.put("a", 0, array)
         spool.put("b", 7, pair)

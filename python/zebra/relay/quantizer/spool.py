@@ -66,7 +66,7 @@ class Spool:
     def put(self, key: Any, index: int, value: Any) -> None:
         """Keep item ``index`` of list ``key``."""
         parts = value if isinstance(value, tuple) else (value,)
-        files = tuple(self._write(np.ascontiguousarray(array)) for array in parts)
+        files = tuple(self._write(np.asarray(array, order="C")) for array in parts)
         with self._lock:
             self._lists[key][index] = files
 
