@@ -155,13 +155,14 @@ def test_an_absurd_range_is_refused() -> None:
     mod = module(relay.nn.dense(X, Weights()(4, 3, low=1e20, high=2e20)))
     tiny = quantize(mod, calibration=[ZEROS + 1e-3], stop_after="calibrate")
     narrow = tiny.with_attr(RANGES, json.dumps([[0.0, 1.0], [0.0, 1e-9]]))
-    from zebra.relay.quantizer.assign import assign_qparams
+    from zebra.relay.quantizer.assign import assign_qparams, value_groups
     from zebra.relay.quantizer.emit import emit
     from zebra.relay.quantizer.recognize import recognize
 
     network = recognize(narrow)
     with pytest.raises(QuantizationError, match="binary digits away from its input"):
-        emit(narrow["main"], network, assign_qparams(network, read_ranges(narrow)), 16)
+        params = assign_qparams(value_groups(network, read_ranges(narrow)))
+        emit(narrow["main"], network, params, 16)
 
 
 def test_calibration_contexts_nest() -> None:

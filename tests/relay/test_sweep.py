@@ -10,7 +10,7 @@ from tests.support.quantizing import Weights, module, pictures, run, simplified
 from tvm import relay
 
 from zebra.relay.quantizer import PLAIN, Techniques, quantize
-from zebra.relay.quantizer.assign import assign_qparams
+from zebra.relay.quantizer.assign import assign_qparams, value_groups
 from zebra.relay.quantizer.calibrate import calibrate_ranges, read_ranges
 from zebra.relay.quantizer.emit import emit
 from zebra.relay.quantizer.recognize import recognize
@@ -34,7 +34,7 @@ def test_the_emitted_network_computes_what_the_sweep_saw() -> None:
         batches = Batches(spool, inputs)
         mod = calibrate_ranges(simplified(network()), batches)
         steps = recognize(mod)
-        params = assign_qparams(steps, read_ranges(mod), share_sums=True)
+        params = assign_qparams(value_groups(steps, read_ranges(mod), share_sums=True))
         swept = sweep(steps, params, batches, 16, replace(PLAIN, compensate=True))
     quantized = emit(mod["main"], steps, params, 16, swept.layers)
     real = np.stack([r[0] for r in run(network(), inputs)])

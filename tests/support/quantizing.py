@@ -16,7 +16,7 @@ from tvm.contrib import graph_executor
 from tvm.relay.backend import te_compiler
 
 from zebra.relay import exact_reference, quantize
-from zebra.relay.quantizer.assign import assign_qparams
+from zebra.relay.quantizer.assign import assign_qparams, value_groups
 from zebra.relay.quantizer.bind import is_quantized
 from zebra.relay.quantizer.emit import emit
 from zebra.relay.quantizer.recognize import recognize
@@ -156,4 +156,4 @@ def emitted(
     network = recognize(ready)
     found = ranges or [(-1.0, 1.0)] * len(network.observed)
     assert len(found) == len(network.observed)
-    return emit(ready["main"], network, assign_qparams(network, found), bits)
+    return emit(ready["main"], network, assign_qparams(value_groups(network, found)), bits)

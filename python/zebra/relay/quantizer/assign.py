@@ -7,8 +7,10 @@ what a Concat joins gets the Concat's, so that joining is free.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 
 from zebra.relay.quantizer.observers import Range
 from zebra.relay.quantizer.rewriting import Expr, op_name, value_of
@@ -46,10 +48,18 @@ class Groups:
             self._parent[a] = b
 
 
-def assign_qparams(
+@dataclass(frozen=True)
+class ValueGroup:
+    """Values of one scale and zero point, and the range that holds all of them."""
+
+    values: tuple[Expr, ...]
+    range: Range
+
+
+def value_groups(
     network: Network, ranges: Sequence[Range], share_sums: bool = False
-) -> dict[Expr, QParams]:
-    """Parameters of every int8 value of ``network``; ``ranges`` are those of ``observed``.
+) -> list[ValueGroup]:
+    """Every int8 value of ``network`` in its group; ``ranges`` are those of ``observed``.
 
     ``share_sums``: an operand of a sum takes the sum's parameters where that is
     hardly coarser. ``qnn.add`` rounds each operand to the sum's scale, which then
@@ -59,11 +69,19 @@ def assign_qparams(
     groups = _group(network, known)
     if share_sums:
         _join_sums(network, known, groups)
-    hulls: dict[Expr, Range] = {}
-    for value, found in known.items():
-        root = groups.find(value)
-        hulls[root] = _hull(hulls.get(root, found), found)
-    return {value: choose_qparams(*hulls[groups.find(value)]) for value in known}
+    members: defaultdict[Expr, list[Expr]] = defaultdict(list)
+    for value in known:
+        members[groups.find(value)].append(value)
+    return [
+        ValueGroup(tuple(values), reduce(_hull, (known[value] for value in values)))
+        for values in members.values()
+    ]
+
+
+def assign_qparams(groups: Iterable[ValueGroup]) -> dict[Expr, QParams]:
+    """Parameters of every value of ``groups``."""
+    found = [(group.values, choose_qparams(*group.range)) for group in groups]
+    return {value: params for values, params in found for value in values}
 
 
 def _hull(a: Range, b: Range) -> Range:

@@ -12,8 +12,7 @@ import tvm
 
 from zebra.errors import QuantizationError
 from zebra.relay.quantizer.forward import observe
-from zebra.relay.quantizer.observers import Histogram, MinMax, Range
-from zebra.relay.quantizer.ranges import narrowed
+from zebra.relay.quantizer.observers import MinMax, Range
 from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.steps import Binary, Linear, Step
 
@@ -23,13 +22,11 @@ RANGES = "zebra.ranges"
 def calibrate_ranges(
     mod: tvm.IRModule,
     batches: Iterable[Mapping[str, npt.NDArray[Any]]],
-    narrow: bool = False,
     headroom: float = 1.0,
 ) -> tvm.IRModule:
     """The module with the ranges of ``recognize(mod).observed`` as its attribute RANGES.
 
-    Everything seen, or with ``narrow`` the part of it that loses least (``ranges``); those
-    of layers and sums widened ``headroom`` times, within their clips.
+    Everything seen; those of layers and sums widened ``headroom`` times, within their clips.
     Raises CalibrationError for a bad batch, QuantizationError where the network
     itself gives NaN or infinities.
     """
@@ -37,10 +34,7 @@ def calibrate_ranges(
     values = network.observed
     if not values:
         return mod.with_attr(RANGES, "[]")
-    if narrow:
-        ranges = [narrowed(seen) for seen in observe(network, values, batches, Histogram)]
-    else:
-        ranges = [seen.range() for seen in observe(network, values, batches, MinMax)]
+    ranges = [seen.range() for seen in observe(network, values, batches, MinMax)]
     steps = {step.expr: step for step in network.steps}
     wide = [_wider(steps[value], found, headroom) for value, found in zip(values, ranges)]
     return mod.with_attr(RANGES, json.dumps(wide))

@@ -15,7 +15,7 @@ from zebra.hw import DEFAULT, HwConfig, find_config
 from zebra.numerics import INT8_MAX, INT8_MIN
 from zebra.relay.calibration import Batch
 from zebra.relay.legalize import legalize
-from zebra.relay.quantizer.assign import assign_qparams
+from zebra.relay.quantizer.assign import assign_qparams, value_groups
 from zebra.relay.quantizer.batch_norm import unfold_batch_norm
 from zebra.relay.quantizer.batches import checked_batches
 from zebra.relay.quantizer.bind import bind, is_quantized, is_straight_line
@@ -26,6 +26,7 @@ from zebra.relay.quantizer.channels_first import channels_first
 from zebra.relay.quantizer.emit import emit
 from zebra.relay.quantizer.equalize import equalize
 from zebra.relay.quantizer.fold_affine import fold_affine
+from zebra.relay.quantizer.ranges import narrowed
 from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.report import QuantizationReport, ValueReport
 from zebra.relay.quantizer.rewriting import Expr, infer_type, op_name
@@ -77,12 +78,15 @@ def _equalize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
 
 def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     how = options.techniques
-    return calibrate_ranges(mod, options.batches, how.narrow_ranges, how.headroom)
+    return calibrate_ranges(mod, options.batches, how.headroom)
 
 
 def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     network, how = recognize(mod), options.techniques
-    params = assign_qparams(network, read_ranges(mod), how.share_sums)
+    groups = value_groups(network, read_ranges(mod), how.share_sums)
+    if how.narrow_ranges:
+        groups = narrowed(network, groups, options.batches)
+    params = assign_qparams(groups)
     bits = multiplier_bits(options.config.mult_width)
     if not params or not (how.sweep or options.batches.held_out):
         return emit(mod["main"], network, params, bits)

@@ -48,20 +48,29 @@ class Simulator:
         self.number = {step.expr: number for number, step in enumerate(network.steps)}
 
     def run(
-        self, inputs: Inputs, int8: Collection[Expr], known: Sequence[Value] | None = None
+        self,
+        inputs: Inputs,
+        int8: Collection[Expr],
+        known: Sequence[Value] | None = None,
+        rounding: Mapping[Expr, QParams] | None = None,
     ) -> list[Value]:
         """The value of every step (None once it is read) with those of ``int8`` in integers.
 
         ``known``: the values of the float network, kept whole; steps that depend on no
-        step of ``int8`` have theirs.
+        step of ``int8`` have theirs. ``rounding``: float values that are rounded.
         """
+        rounding = rounding or {}
         values: list[Value] = []
         changed: set[Expr] = set()
         readers = {} if known is not None or not int8 else last_readers(self.network)
         for number, step in enumerate(self.network.steps):
-            if step.expr in int8 or not changed.isdisjoint(step.inputs):
+            touched = step.expr in int8 or step.expr in rounding
+            if touched or not changed.isdisjoint(step.inputs):
                 changed.add(step.expr)
-                values.append(self.value(step, values, int8))
+                value = self.value(step, values, int8)
+                if step.expr in rounding:
+                    value = rounded(value, rounding[step.expr])
+                values.append(value)
             elif known is not None:
                 values.append(known[number])
             else:

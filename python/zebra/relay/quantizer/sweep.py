@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from zebra.relay.quantizer.blas import blas_threads
 from zebra.relay.quantizer.compensate import compensated
@@ -32,7 +33,6 @@ from zebra.relay.quantizer.integer_layer import (
     output_major,
 )
 from zebra.relay.quantizer.moments import Moments, moments_of
-from zebra.relay.quantizer.observers import Counts
 from zebra.relay.quantizer.report import BINS, Comparison, compare
 from zebra.relay.quantizer.rewriting import Expr, FloatArray
 from zebra.relay.quantizer.scales import QParams
@@ -40,6 +40,8 @@ from zebra.relay.quantizer.simulate import Simulator, rounded
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Linear, Network, Step
 from zebra.relay.quantizer.techniques import Techniques
+
+Counts = npt.NDArray[np.int64]
 
 LOOKED_AT = 1 << 12
 """Elements of one tensor that a histogram counts."""

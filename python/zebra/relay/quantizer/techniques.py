@@ -17,7 +17,7 @@ class Techniques:
     """
 
     equalize: bool = True
-    narrow_ranges: bool = False
+    narrow_ranges: bool = True
     share_sums: bool = True
     compensate: bool = True
     correct_bias: bool = True
@@ -40,5 +40,5 @@ PLAIN = Techniques(
     correct_bias=False,
 )
 
-DATA_FREE = Techniques(headroom=1.5)
+DATA_FREE = Techniques(narrow_ranges=False, headroom=1.5)
 """All of them, for inputs that are made up: real ones reach further."""
