@@ -7,10 +7,13 @@ and layer norm apart, which are better left whole on the host.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tvm
 from tvm import relay
 
+from zebra.errors import QuantizationError
 from zebra.relay.quantizer.rewriting import (
     Expr,
     FloatArray,
@@ -35,11 +38,13 @@ def _rule(site: Site) -> Expr | None:
         return inner.args[0]
     if op_name(inner) != "nn.batch_norm":
         return None
-    statistics = [value_of(arg) for arg in inner.args[1:]]
-    if any(array is None for array in statistics):
+    known = [value_of(arg) for arg in inner.args[1:]]
+    statistics = [np.asarray(array, np.float64) for array in known if array is not None]
+    if len(statistics) != len(known):
         return None
-    scale, shift = _affine(inner.attrs, *(np.asarray(a, np.float64) for a in statistics))
     rank = len(shape_of(site.node))
+    _check(statistics, inner)
+    scale, shift = _affine(inner.attrs, *statistics)
     axis = int(inner.attrs.axis) % rank
     trailing = (-1,) + (1,) * (rank - 1 - axis)
     scaled = relay.multiply(inner.args[0], relay.const(scale.reshape(trailing), "float32"))
@@ -54,3 +59,17 @@ def _affine(
         scale = scale * gamma
     shift = -mean * scale
     return scale, shift + beta if attrs.center else shift
+
+
+def _check(statistics: Sequence[FloatArray], call: Expr) -> None:
+    for name, vector in zip(("gamma", "beta", "mean", "variance"), statistics):
+        bad = ~np.isfinite(vector)
+        if name == "variance":
+            bad |= vector + float(call.attrs.epsilon) <= 0
+        if bad.any():
+            channel = int(bad.argmax())
+            raise QuantizationError(
+                f"{name} {vector[channel]:g} of channel {channel} of a batch norm of "
+                f"{shape_of(call.args[0])} (epsilon {float(call.attrs.epsilon):g}) makes the "
+                "channel NaN or infinite; the model file is damaged or the training diverged"
+            )

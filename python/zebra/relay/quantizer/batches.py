@@ -78,6 +78,10 @@ def _array(param: tvm.relay.Var, value: Any, where: str) -> Array:
         raise CalibrationError(f"{place} holds {array.dtype}; give numbers ({dtype})")
     if array.shape != shape:
         raise CalibrationError(f"{place} has shape {array.shape}; the network takes {shape}")
-    if not np.isfinite(array).all():
-        raise CalibrationError(f"{place} holds NaN or infinite values; leave that picture out")
-    return np.ascontiguousarray(array, dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.ascontiguousarray(array, dtype)
+    if not (np.isfinite(array).all() and np.isfinite(converted).all()):
+        raise CalibrationError(
+            f"{place} holds NaN or infinite values as {dtype}; leave that picture out"
+        )
+    return converted

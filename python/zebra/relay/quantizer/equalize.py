@@ -28,6 +28,8 @@ from zebra.relay.quantizer.techniques import Techniques
 
 SMALLEST_SHARE = 1e-4
 SMALLEST_FACTOR = 1e-3
+SMALLEST_PEAK = 1e-6
+"""Relative to the median channel: beside one huge channel the others are still alive."""
 
 
 def equalize(
@@ -65,10 +67,10 @@ def _along(factors: FloatArray, axis: int, weight: FloatArray) -> FloatArray:
 def _factors(
     group: ChannelGroup, peak: FloatArray, weights: Mapping[Expr, FloatArray], how: Techniques
 ) -> FloatArray:
-    """s_c of every channel; 1 for a channel that is always zero."""
-    live = peak > 1e-6 * peak.max()
-    if not live.any():
+    """s_c of every channel; 1 for a channel that is (nearly) always zero."""
+    if not peak.any():
         return np.ones_like(peak)
+    live = peak > SMALLEST_PEAK * np.median(peak[peak > 0])
     share = _shares(group, weights)
     factors = peak if share is None else peak**how.balance * share ** (how.balance - 1.0)
     factors = np.where(live, factors / factors[live].max(), 1.0)
@@ -78,7 +80,8 @@ def _factors(
     (clip,) = clips
     if np.isfinite(clip):
         factors = np.clip(factors, np.minimum(how.margin * peak / clip, 1.0), 1.0)
-    return np.where(live, np.maximum(factors, SMALLEST_FACTOR), 1.0)
+    smallest = SMALLEST_FACTOR * np.median(factors[live])
+    return np.where(live, np.maximum(factors, smallest), 1.0)
 
 
 def _shares(group: ChannelGroup, weights: Mapping[Expr, FloatArray]) -> FloatArray | None:

@@ -34,6 +34,7 @@ from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.report import QuantizationReport, ValueReport
 from zebra.relay.quantizer.rewriting import Expr, infer_type
 from zebra.relay.quantizer.scales import QParams, multiplier_bits
+from zebra.relay.quantizer.screening import Screening
 from zebra.relay.quantizer.spelling import unify_spelling
 from zebra.relay.quantizer.spool import Batches, Spool
 from zebra.relay.quantizer.steps import Network
@@ -213,25 +214,34 @@ def quantize(
     made = 1 if how == PLAIN else COUNT
     with Spool() as spool, blas_threads(1):
         given = checked_batches(mod["main"], calibration, made)
-        batches = Batches(spool, given, hold_out=calibration is not None)
+        screening = Screening(mod["main"])
+        if calibration is None:
+            batches = Batches(spool, given, hold_out=False)
+        else:
+            batches = Batches(spool, screening.watch(given), left_out=screening.outliers)
         reports: list[QuantizationReport] = []
         listener = progress or (lambda *_: None)
         options = Options(config, batches, how, reports.append, accuracy, sensitivity, listener)
         for step in passes:
             mod = step.run(mod, options)
-    for report in reports:
-        if report.comparison is not None and report.comparison.poor:
-            warnings.warn(f"quantization is {report.verdict()}", ZebraWarning, stacklevel=2)
-        elif report.comparison is not None and report.comparison.score < (accuracy or 0):
-            warnings.warn(
-                f"accuracy {accuracy:g} is not reached: {report.comparison.describe()}, though "
-                "every layer stays float; give inputs as in use, or a lower accuracy",
-                ZebraWarning,
-                stacklevel=2,
-            )
-        if tell is not None:
+    for sentence in [*screening.warnings(), *_concerns(reports, accuracy)]:
+        warnings.warn(sentence, ZebraWarning, stacklevel=2)
+    if tell is not None:
+        for report in reports:
             tell(report)
     return mod
+
+
+def _concerns(reports: Iterable[QuantizationReport], accuracy: float | None) -> Iterator[str]:
+    """What the user must be warned of."""
+    for report in reports:
+        if report.comparison is not None and report.comparison.poor:
+            yield f"quantization is {report.verdict()}"
+        elif report.comparison is not None and report.comparison.score < (accuracy or 0):
+            yield (
+                f"accuracy {accuracy:g} is not reached: {report.comparison.describe()}, though "
+                "every layer stays float; give inputs as in use, or a lower accuracy"
+            )
 
 
 def config_of(target: str) -> HwConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -104,24 +104,32 @@ class Batches:
 
     Length and index are those of all batches; iteration leaves out the held-out ones,
     which only the comparison with the float network sees. None are if ``hold_out`` is false.
+    ``left_out`` is asked, once all are read, for the numbers of those that are in neither.
     """
 
     def __init__(
-        self, spool: Spool, batches: Iterable[Mapping[str, Array]], hold_out: bool = True
+        self,
+        spool: Spool,
+        batches: Iterable[Mapping[str, Array]],
+        hold_out: bool = True,
+        left_out: Callable[[], Collection[int]] = tuple,
     ) -> None:
-        self._spool, self._hold_out = spool, hold_out
-        self._unread: Iterable[Mapping[str, Array]] = batches
-        self._count = 0
+        self._spool, self._hold_out, self._left_out = spool, hold_out, left_out
+        self._unread: Iterable[Mapping[str, Array]] | None = batches
         self._names: tuple[str, ...] = ()
+        self.numbers: list[int] = []
+        """Of the batches, as they were given."""
 
     def __len__(self) -> int:
-        for batch in self._unread:
-            self._names = tuple(batch)
-            for name, array in batch.items():
-                self._spool.put((self, name), self._count, array)
-            self._count += 1
-        self._unread = ()
-        return self._count
+        if self._unread is not None:
+            for count, batch in enumerate(self._unread):
+                self._names = tuple(batch)
+                for name, array in batch.items():
+                    self._spool.put((self, name), count, array)
+                self.numbers.append(count)
+            self._unread, bad = None, self._left_out()
+            self.numbers = [number for number in self.numbers if number not in bad]
+        return len(self.numbers)
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         for index in self.calibration:
@@ -141,4 +149,5 @@ class Batches:
     def __getitem__(self, index: int) -> dict[str, Array]:
         if index >= len(self):
             raise IndexError(index)
-        return {name: self._spool.get((self, name), index) for name in self._names}
+        number = self.numbers[index]
+        return {name: self._spool.get((self, name), number) for name in self._names}

@@ -17,7 +17,7 @@ Any other float input gets Gaussian noise, and any other integer one zeros.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,10 @@ class First:
     variance: Array | None = None
 
 
+Moments = Callable[[Sequence[Array]], tuple[Array, Array]]
+"""Of pictures, the mean and variance of ``First.value`` in each channel, float64 [K]."""
+
+
 def synthetic_batches(main: relay.Function, count: int = COUNT) -> Iterator[dict[str, Array]]:
     """``count`` batches {input name: array} for ``main``, the same every time; warns."""
     makers = {param.name_hint: _maker(main, param) for param in main.params}
@@ -113,7 +117,7 @@ class _Noise:
 
 def _maker(main: relay.Function, param: relay.Var) -> _Pictures | _Noise:
     shape, dtype = shape_of(param), str(param.checked_type.dtype)
-    first = _first(main, param)
+    first = first_convolution(main, param)
     axis = 1 if first is None else first.axis
     if len(shape) != 4 or shape[axis] not in (1, 3) or dtype[:5] not in ("float", "uint8"):
         return _Noise(shape, dtype)
@@ -138,7 +142,7 @@ def _levelled(made: Array, level: Level, axis: int) -> Array:
     )
 
 
-def _first(main: relay.Function, param: relay.Var) -> First | None:
+def first_convolution(main: relay.Function, param: relay.Var) -> First | None:
     """The first convolution that reads ``param``, with constant weights and no other input."""
     nodes = post_order(main.body)
     for node in nodes:
@@ -168,16 +172,13 @@ def _described(conv: Expr, nodes: Sequence[Expr], axis: int) -> First:
         value, bias = readers[0], known[0].reshape(-1)
 
 
-def level_of(first: First, param: relay.Var) -> Level:
-    """The values that the first convolution was trained for; see above."""
-    shape = shape_of(param)
-    made = [_drawn(shape, first.axis, number) for number in range(LOOKED_AT)]
+def moments_of(first: First, param: relay.Var) -> Moments:
+    """Compiles what ``first`` computes of pictures for ``param``."""
     runner = FloatRunner([param], [first.value], host_target(), fuse=False)
+    axes = tuple(axis for axis in range(4) if axis != first.axis)
+    dtype = str(param.checked_type.dtype)
 
     def moments(pictures: Sequence[Array]) -> tuple[Array, Array]:
-        """Mean and variance of ``first.value`` in each channel, float64 [K]."""
-        axes = tuple(axis for axis in range(4) if axis != first.axis)
-        dtype = str(param.checked_type.dtype)
         values = [
             next(iter(runner.run({param.name_hint: one.astype(dtype)}))).astype(np.float64)
             for one in pictures
@@ -186,6 +187,14 @@ def level_of(first: First, param: relay.Var) -> Level:
         square = np.mean([np.square(value).mean(axis=axes) for value in values], axis=0)
         return mean, square - mean**2
 
+    return moments
+
+
+def level_of(first: First, param: relay.Var) -> Level:
+    """The values that the first convolution was trained for; see above."""
+    shape = shape_of(param)
+    made = [_drawn(shape, first.axis, number) for number in range(LOOKED_AT)]
+    moments = moments_of(first, param)
     if first.mean is not None and first.variance is not None:
         return _matching(first, made, moments)
     if first.bias is None or not first.bias.any():
@@ -199,7 +208,7 @@ def level_of(first: First, param: relay.Var) -> Level:
     return BYTES if misfit[True] < misfit[False] else NORMALISED
 
 
-def _matching(first: First, made: Sequence[Array], moments: Any) -> Level:
+def _matching(first: First, made: Sequence[Array], moments: Moments) -> Level:
     """The level at which the convolution has the batch norm's mean and variance."""
     shape, channels = made[0].shape, made[0].shape[first.axis]
     at_zero, _ = moments([np.zeros(shape)])
