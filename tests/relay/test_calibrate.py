@@ -160,8 +160,8 @@ def test_an_absurd_range_is_refused() -> None:
     from zebra.relay.quantizer.recognize import recognize
 
     network = recognize(narrow)
+    params = assign_qparams(value_groups(network, read_ranges(narrow)))
     with pytest.raises(QuantizationError, match="binary digits away from its input"):
-        params = assign_qparams(value_groups(network, read_ranges(narrow)))
         emit(narrow["main"], network, params, 16)
 
 
