@@ -14,7 +14,6 @@ from tvm import relay
 
 from zebra.errors import UsageError, ZebraWarning
 from zebra.hw import DEFAULT, HwConfig, find_config
-from zebra.numerics import INT8_MAX, INT8_MIN
 from zebra.relay.calibration import Batch
 from zebra.relay.legalize import legalize
 from zebra.relay.quantizer.assign import assign_qparams, value_groups
@@ -129,7 +128,7 @@ def _report(
         if step.expr not in swept.histograms:
             continue
         own = params[step.expr]
-        low, high = (own.scale * (level - own.zero_point) for level in (INT8_MIN, INT8_MAX))
+        low, high = own.range
         counts = tuple(int(count) for count in swept.histograms[step.expr])
         sqnr, alone = swept.sqnr_db.get(step.expr), choice.alone_db.get(step.expr)
         name, kind = name_of(step) or f"{number} {kind_of(step)}", kind_of(step)

@@ -30,6 +30,12 @@ class QParams:
     scale: float
     zero_point: int
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The smallest and the largest real."""
+        low, high = (self.scale * (level - self.zero_point) for level in (INT8_MIN, INT8_MAX))
+        return low, high
+
     def quantize(self, real: FloatArray) -> npt.NDArray[np.int8]:
         """The nearest int8 of each real; infinities saturate."""
         levels = np.rint(np.asarray(real, np.float64) / self.scale) + self.zero_point

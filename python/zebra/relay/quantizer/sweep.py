@@ -171,9 +171,12 @@ class _Sweep:
         return IntegerLayer(levels.reshape(shape), scales, bias_levels(bias, scales))
 
     def moments(self, step: Linear) -> Moments:
+        low, high = self.params[step.inputs[0]].range
+
         def some(indices: Sequence[int]) -> Moments:
-            inputs = ((i, *self.read(step, i, False), *self.read(step, i, True)) for i in indices)
-            return moments_of(step, inputs)
+            read = ((i, *self.read(step, i, False), *self.read(step, i, True)) for i in indices)
+            # What a narrowed range cuts off was found not to count: the mean is not to make it up.
+            return moments_of(step, ((i, np.clip(x, low, high), z) for i, x, z in read))
 
         numbers = self.batches.calibration
         parts = (numbers[i : i + TOGETHER] for i in range(0, len(numbers), TOGETHER))
