@@ -35,14 +35,14 @@ except zebra.ConfigError as error:
 
 # %% The same int8 network for both accelerators.
 mod, params = testing.dqn.get_workload(batch_size=1, num_actions=10, image_shape=(4, 84, 84))
-picture = np.random.default_rng(0).normal(size=(1, 4, 84, 84)).astype("float32")
-quantized = zebra.quantize(mod, params, calibration=[picture])
+pictures = list(np.random.default_rng(0).normal(size=(4, 1, 4, 84, 84)).astype("float32"))
+quantized = zebra.quantize(mod, params, calibration=pictures)
 
 results = {}
 for name in ("zebra", target):
     library = relay.build(quantized, target=name)
     module = GraphModule(library["default"](zebra.device()))
-    module.run(data=picture)
+    module.run(data=pictures[0])
     results[name] = module.get_output(0).numpy()
     (region,) = zebra.find_regions(library)
     counters = region.counters()

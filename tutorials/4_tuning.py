@@ -31,8 +31,8 @@ mod, params = testing.init.create_workload(relay.Function(relay.analysis.free_va
 
 # %% What there is to tune: the distinct workloads of the int8 network.
 config = find_config("zebra")
-picture = np.random.default_rng(0).normal(size=(1, 3, 48, 48)).astype("float32")
-quantized = zebra.quantize(mod, params, calibration=[picture])
+pictures = list(np.random.default_rng(0).normal(size=(4, 1, 3, 48, 48)).astype("float32"))
+quantized = zebra.quantize(mod, params, calibration=pictures)
 found = workloads_of(quantized, config)
 for each in found:
     print(f"{len(each.layers)} x {each.work}")
@@ -51,11 +51,11 @@ print(Path("tuning.log").read_text().splitlines()[0])
 
 # %% A build inside apply_history_best takes the best records.
 def build():
-    """The library, its cycles, and what it says of the picture."""
+    """The library, its cycles, and what it says of a picture."""
     library = relay.build(quantized, target="zebra")
     (region,) = zebra.find_regions(library)
     module = GraphModule(library["default"](zebra.device()))
-    module.run(data=picture)
+    module.run(data=pictures[0])
     cycles = simulate(region.artifact().compiled, config).cycles
     return cycles, module.get_output(0).numpy()
 

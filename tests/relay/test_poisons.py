@@ -39,7 +39,8 @@ def network(**changed: Any) -> tvm.IRModule:
 
     The batch norm has the statistics that ``pictures`` give. ``changed``: vectors of it,
     by name, for their first element; ``read``: the weights that read its first channel
-    times this; ``grown``: the weights that make it times this; ``epsilon``.
+    times this; ``grown``: the weights that make it times this; ``epsilon``;
+    ``silent``: the second channel is always zero.
     """
     rng = np.random.default_rng(7)
     x = relay.var("x", shape=SHAPE)
@@ -52,6 +53,7 @@ def network(**changed: Any) -> tvm.IRModule:
     }
     for name in vectors.keys() & changed.keys():
         vectors[name][0] = changed[name]
+    vectors["beta"][1] -= 100 * changed.get("silent", False)
     weight[0] *= changed.get("grown", 1.0)
     reader = rng.normal(0, 0.2, (CHANNELS, CHANNELS, 3, 3)).astype(np.float32)
     reader[:, 0] *= changed.get("read", 1.0)
@@ -93,6 +95,9 @@ POISONED = {
     "variance 0": network(variance=0),
     "variance 0, unread": network(variance=0, read=0),
     "variance 1e-12, undone": network(variance=SMALL, epsilon=0.0, read=SMALL**0.5),
+    "variance 1e-12, undone, another silent": network(
+        variance=SMALL, epsilon=0.0, read=SMALL**0.5, silent=True
+    ),
     "variance 1e-12, unread": network(variance=SMALL, epsilon=0.0, read=0),
 }
 

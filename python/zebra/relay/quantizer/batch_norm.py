@@ -70,6 +70,6 @@ def _check(statistics: Sequence[FloatArray], call: Expr) -> None:
             channel = int(bad.argmax())
             raise QuantizationError(
                 f"{name} {vector[channel]:g} of channel {channel} of a batch norm of "
-                f"{shape_of(call.args[0])} (epsilon {float(call.attrs.epsilon):g}) makes the "
-                "channel NaN or infinite; the model file is damaged or the training diverged"
+                f"{shape_of(call.args[0])} (epsilon {float(call.attrs.epsilon):g}) cannot "
+                "normalise anything; the model file is damaged or the training diverged"
             )

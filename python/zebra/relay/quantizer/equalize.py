@@ -67,7 +67,7 @@ def _along(factors: FloatArray, axis: int, weight: FloatArray) -> FloatArray:
 def _factors(
     group: ChannelGroup, peak: FloatArray, weights: Mapping[Expr, FloatArray], how: Techniques
 ) -> FloatArray:
-    """s_c of every channel; 1 for a channel that is (nearly) always zero."""
+    """s_c of every channel; the median, or 1 before a clip, for one that is always zero."""
     if not peak.any():
         return np.ones_like(peak)
     live = peak > SMALLEST_PEAK * np.median(peak[peak > 0])
@@ -80,8 +80,10 @@ def _factors(
     (clip,) = clips
     if np.isfinite(clip):
         factors = np.clip(factors, np.minimum(how.margin * peak / clip, 1.0), 1.0)
-    smallest = SMALLEST_FACTOR * np.median(factors[live])
-    return np.where(live, np.maximum(factors, smallest), 1.0)
+    usual = np.median(factors[live])
+    # Weights that read a silent channel must not be the largest of their rows.
+    silent = 1.0 if np.isfinite(clip) else usual
+    return np.where(live, np.maximum(factors, SMALLEST_FACTOR * usual), silent)
 
 
 def _shares(group: ChannelGroup, weights: Mapping[Expr, FloatArray]) -> FloatArray | None:
