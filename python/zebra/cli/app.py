@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zebra.cli import compiling, configs, doctor, inspecting, profiling, running, tuning
+from zebra.cli import compiling, configs, doctor, inspecting, profiling, quantizing, running, tuning
 from zebra.version import VERSION
 
 app = typer.Typer(
@@ -43,6 +43,8 @@ def options(
 
         zebra inspect mobilenet.onnx                           [dim]what runs where, and why[/dim]
 
+        zebra quantize mobilenet.onnx --calibration photos/    [dim]what int8 costs, and where[/dim]
+
         zebra compile mobilenet.onnx -o mobilenet.so
 
         zebra profile mobilenet.onnx --html report.html        [dim]how fast, and why[/dim]
@@ -59,6 +61,7 @@ def options(
 app.command("run")(running.run)
 app.command("compile")(compiling.compile_model)
 app.command("inspect")(inspecting.inspect_model)
+app.command("quantize")(quantizing.quantize_model)
 app.command("profile")(profiling.profile_model)
 app.command("disasm")(inspecting.disasm)
 app.command("tune")(tuning.tune)

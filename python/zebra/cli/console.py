@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,21 @@ def step(text: str) -> Iterator[None]:
     err.print(f"[dim]{time.perf_counter() - start:6.1f} s  {text}[/dim]")
 
 
+@contextmanager
+def phases(text: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Like ``step``, for one whose progress is told: what is done, how much, of how much."""
+    start = time.perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Elapsed())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        task = progress.add_task(text, total=None)
+
+        def tell(phase: str, done: int, total: int) -> None:
+            progress.update(task, description=f"{text}: {phase}", completed=done, total=total)
+
+        yield tell
+    err.print(f"[dim]{time.perf_counter() - start:6.1f} s  {text}[/dim]")
+
+
 def each(items: Sequence[T], text: str) -> Iterable[T]:
     """The items, with a bar that shows how many are done."""
     columns = (TextColumn(text), BarColumn(), MofNCompleteColumn(), Elapsed())
@@ -39,7 +54,12 @@ def each(items: Sequence[T], text: str) -> Iterable[T]:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(value, indent=2, default=_plain))
+    print(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """The text of one JSON document."""
+    return json.dumps(value, indent=2, default=_plain)
 
 
 def _plain(value: Any) -> Any:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 import zebra
-from zebra.cli.console import each, step
+from zebra.cli.console import phases, step
 from zebra.errors import ArtifactError, ConfigError, InputError
 from zebra.frontend import ModelInfo, describe, load
 from zebra.frontend.pictures import Preprocessing, guess, load_arrays
 from zebra.frontend.shapes import settle
 from zebra.plugin import install
 
+if TYPE_CHECKING:
+    from zebra.relay.quantizer import QuantizationReport, Techniques
+
 Array = npt.NDArray[Any]
+Tell = Callable[[str, int, int], None]
+"""Takes progress: what is being done, how much of it is done and how much there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,25 @@ class Network:
         from zebra.plugin.prepare import is_quantized
 
         return is_quantized(self.module)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder's files as inputs, read anew in each iteration, one at a time."""
+
+    files: tuple[Path, ...]
+    network: Network
+    preprocessing: Preprocessing | None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        for file in self.files:
+            yield load_arrays(file, self.network.info, self.network.shapes, self.preprocessing)
+
+
+Inputs = Folder | Sequence[dict[str, Array]]
 
 
 class Runner:
@@ -86,19 +110,16 @@ def find_target(text: str) -> str:
 
 def read_calibration(
     folder: Path | None, network: Network, preprocessing: Preprocessing | None
-) -> list[dict[str, Array]] | None:
+) -> Folder | None:
     """Every file of the folder as inputs, in the order of their names."""
     if folder is None:
         return None
     if not folder.is_dir():
         raise InputError(f"--calibration {folder}: is no folder; give one with pictures or arrays")
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = tuple(sorted(path for path in folder.iterdir() if path.is_file()))
     if not files:
         raise InputError(f"--calibration {folder}: the folder is empty")
-    return [
-        load_arrays(path, network.info, network.shapes, preprocessing)
-        for path in each(files, "Reading calibration inputs")
-    ]
+    return Folder(files, network, preprocessing)
 
 
 def preprocessing_of(network: Network) -> Preprocessing | None:
@@ -112,25 +133,57 @@ def preprocessing_of(network: Network) -> Preprocessing | None:
         return None
 
 
-def quantize(
-    network: Network, target: str, batches: list[dict[str, Array]] | None, plain: bool = False
-) -> Any:
+def quantize(network: Network, target: str, batches: Inputs | None, plain: bool = False) -> Any:
     """The module in int8; one that is quantized already as it is.
 
     ``plain``: fast, for what depends on no range.
     """
     if network.quantized:
         return network.module
-    with step("Quantizing to int8"):
+    with phases("Quantizing to int8") as tell:
         from zebra.relay.quantizer import PLAIN
 
         return zebra.quantize(
             network.module,
             network.params,
-            calibration=batches,
+            calibration=_counted(batches, tell),
             target=target,
             techniques=PLAIN if plain else None,
+            progress=tell,
         )
+
+
+def quantization(
+    network: Network,
+    target: str,
+    batches: Inputs | None,
+    tell: Tell,
+    techniques: Techniques | None = None,
+) -> QuantizationReport | None:
+    """What quantizing a float network did to it; None if nothing of it was quantized."""
+    reports: list[QuantizationReport] = []
+    zebra.quantize(
+        network.module,
+        network.params,
+        calibration=_counted(batches, tell),
+        target=target,
+        techniques=techniques,
+        tell=reports.append,
+        progress=tell,
+    )
+    return reports[0] if reports else None
+
+
+def _counted(batches: Inputs | None, tell: Tell) -> Iterator[dict[str, Array]] | None:
+    if batches is None:
+        return None
+
+    def read() -> Iterator[dict[str, Array]]:
+        for number, batch in enumerate(batches, 1):
+            yield batch
+            tell("inputs", number, len(batches))
+
+    return read()
 
 
 def build(module: Any, params: Mapping[str, Any], target: str) -> Any:

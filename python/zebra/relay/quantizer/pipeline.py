@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy.typing as npt
 import tvm
 from tvm import relay
 
@@ -26,10 +28,11 @@ from zebra.relay.quantizer.channels_first import channels_first
 from zebra.relay.quantizer.emit import emit
 from zebra.relay.quantizer.equalize import equalize
 from zebra.relay.quantizer.fold_affine import fold_affine
+from zebra.relay.quantizer.naming import kind_of, name_of
 from zebra.relay.quantizer.ranges import narrowed
 from zebra.relay.quantizer.recognize import recognize
 from zebra.relay.quantizer.report import QuantizationReport, ValueReport
-from zebra.relay.quantizer.rewriting import Expr, infer_type, op_name
+from zebra.relay.quantizer.rewriting import Expr, infer_type
 from zebra.relay.quantizer.scales import QParams, multiplier_bits
 from zebra.relay.quantizer.spelling import unify_spelling
 from zebra.relay.quantizer.spool import Batches, Spool
@@ -37,6 +40,9 @@ from zebra.relay.quantizer.steps import Network
 from zebra.relay.quantizer.sweep import Swept, sweep
 from zebra.relay.quantizer.synthetic import COUNT
 from zebra.relay.quantizer.techniques import DATA_FREE, PLAIN, Techniques
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,14 @@ class Options:
     tell: Callable[[QuantizationReport], None] = lambda _: None
     accuracy: float | None = None
     sensitivity: bool = False
+    progress: Progress = lambda *_: None
+
+    def counted(self, phase: str) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+        """The calibration batches; ``progress`` hears how many are done."""
+        count = len(self.batches.calibration)
+        for number, batch in enumerate(self.batches, 1):
+            yield batch
+            self.progress(phase, number, count)
 
 
 @dataclass(frozen=True)
@@ -73,12 +87,12 @@ def _fold_padding(mod: tvm.IRModule, _: Options) -> tvm.IRModule:
 
 def _equalize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     how = options.techniques
-    return equalize(mod, options.batches, how) if how.equalize else mod
+    return equalize(mod, options.counted("equalizing"), how) if how.equalize else mod
 
 
 def _calibrate(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     how = options.techniques
-    return calibrate_ranges(mod, options.batches, how.headroom)
+    return calibrate_ranges(mod, options.counted("ranges"), how.headroom)
 
 
 def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
@@ -90,7 +104,7 @@ def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     bits = multiplier_bits(options.config.mult_width)
     if not params or not (how.sweep or options.batches.held_out):
         return emit(mod["main"], network, params, bits)
-    swept = sweep(network, params, options.batches, bits, how)
+    swept = sweep(network, params, options.batches, bits, how, partial(options.progress, "layers"))
     choice = choose(
         swept.simulator,
         swept.comparison,
@@ -113,12 +127,13 @@ def _report(
     for number, step in enumerate(network.steps):
         if step.expr not in swept.histograms:
             continue
-        own, kind = params[step.expr], op_name(step.expr) or type(step).__name__.lower()
+        own = params[step.expr]
         low, high = (own.scale * (level - own.zero_point) for level in (INT8_MIN, INT8_MAX))
         counts = tuple(int(count) for count in swept.histograms[step.expr])
         sqnr, alone = swept.sqnr_db.get(step.expr), choice.alone_db.get(step.expr)
-        name, kept = f"{number} {kind}", step.expr in choice.kept
-        values.append(ValueReport(name, low, high, sqnr, counts, alone, kept))
+        name, kind = name_of(step) or f"{number} {kind_of(step)}", kind_of(step)
+        kept = step.expr in choice.kept
+        values.append(ValueReport(name, kind, low, high, sqnr, counts, alone, kept))
     used = len(options.batches.calibration)
     return QuantizationReport(options.techniques, used, tuple(values), choice.comparison)
 
@@ -154,6 +169,7 @@ def quantize(
     tell: Callable[[QuantizationReport], None] | None = None,
     accuracy: float | None = None,
     sensitivity: bool = False,
+    progress: Progress | None = None,
 ) -> tvm.IRModule:
     """Quantize a float Relay module to int8 ``relay.qnn``.
 
@@ -168,7 +184,8 @@ def quantize(
     QuantizationReport where layers were gone through with batches, with each layer's
     own share of the error if ``sensitivity``. Where held-out batches agree less than
     ``accuracy`` (0 to 1: of top-1, or 1 - noise / power of other outputs), the worst
-    layers stay float on the host.
+    layers stay float on the host. ``progress`` is called with the phase, how much of it is
+    done and how much there is, from this thread.
     The result has "main" only, typed, with the same inputs and outputs: float tensors
     are quantized at the inputs and dequantized at the outputs; what has no int8
     form stays float between them. A module that holds qnn operators is returned in
@@ -198,7 +215,8 @@ def quantize(
         given = checked_batches(mod["main"], calibration, made)
         batches = Batches(spool, given, hold_out=calibration is not None)
         reports: list[QuantizationReport] = []
-        options = Options(config, batches, how, reports.append, accuracy, sensitivity)
+        listener = progress or (lambda *_: None)
+        options = Options(config, batches, how, reports.append, accuracy, sensitivity, listener)
         for step in passes:
             mod = step.run(mod, options)
     for report in reports:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zebra.relay.quantizer.techniques import Techniques
+from zebra.relay.quantizer.techniques import TITLES, Techniques
 
 GOOD_AGREEMENT, POOR_AGREEMENT = 0.98, 0.95
 GOOD_SQNR_DB, POOR_SQNR_DB = 15.0, 10.0
@@ -25,13 +25,16 @@ REMEDY = (
 class ValueReport:
     """One value: its range [low, high] in int8, SQNR and counts of levels.
 
-    ``sqnr_db`` is None where the value is exact or always zero. ``histogram`` has BINS
-    counts of evenly spread elements, from the lowest levels to the highest. ``alone_db``:
-    the output's SQNR with only this layer in int8, None where it was not asked for.
+    ``name`` is the model's own for the operator that makes it, where Relay's spans have it,
+    and ``kind`` Relay's. ``sqnr_db`` is None where the value is exact or always zero.
+    ``histogram`` has BINS counts of evenly spread elements, from the lowest levels to the
+    highest. ``alone_db``: the output's SQNR with only this layer in int8, None where it was
+    not asked for.
     ``in_float``: the layer stays float on the host.
     """
 
     name: str
+    kind: str
     low: float
     high: float
     sqnr_db: float | None
@@ -89,14 +92,23 @@ class QuantizationReport:
     values: tuple[ValueReport, ...]
     comparison: Comparison | None
 
+    @property
+    def grade(self) -> str:
+        """The verdict's first words: good, look at it, poor or not measured."""
+        if self.comparison is None:
+            return "not measured"
+        if self.comparison.good:
+            return "good"
+        return "poor" if self.comparison.poor else "look at it"
+
     def verdict(self) -> str:
-        """One sentence: good, look at it or poor, with the number and the remedy."""
-        found = self.comparison
-        if found is None:
-            return "not measured: give at least five calibration batches, of which one is held out"
-        if found.good:
-            return f"good: {found.describe()}"
-        return f"{'poor' if found.poor else 'look at it'}: {found.describe()}; {REMEDY}"
+        """One sentence: the grade, with the number and the remedy."""
+        if self.comparison is None:
+            reason = "give at least five calibration batches, of which one is held out"
+        else:
+            reason = self.comparison.describe()
+            reason += "" if self.comparison.good else f"; {REMEDY}"
+        return f"{self.grade}: {reason}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; an infinite SQNR is None."""
@@ -104,6 +116,19 @@ class QuantizationReport:
         if self.comparison is not None and np.isinf(self.comparison.sqnr_db):
             fields["comparison"]["sqnr_db"] = None
         return {"verdict": self.verdict(), **fields}
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What is left without one technique: a switch of Techniques, and the comparison."""
+
+    technique: str
+    without: Comparison
+
+    @property
+    def title(self) -> str:
+        """For people: the technique's name."""
+        return TITLES[self.technique]
 
 
 def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:

@@ -13,7 +13,7 @@ Bias correction: with mean inputs x (float) and z (quantized) and weights w and 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,10 +70,11 @@ def sweep(
     batches: Batches,
     bits: int,
     how: Techniques,
+    done: Callable[[int, int], None] = lambda *_: None,
 ) -> Swept:
-    """Find the integers of every layer; see above."""
+    """Find the integers of every layer; see above. ``done`` gets k, n after layer k of n."""
     with Spool() as spool:
-        return _Sweep(network, params, batches, bits, how, spool).run()
+        return _Sweep(network, params, batches, bits, how, spool).run(done)
 
 
 class _Sweep:
@@ -96,8 +97,9 @@ class _Sweep:
         self.sqnr_db: dict[Expr, float] = {}
         self.histograms: dict[Expr, Counts] = {}
 
-    def run(self) -> Swept:
+    def run(self, done: Callable[[int, int], None]) -> Swept:
         readers = last_readers(self.network)
+        count = sum(isinstance(step, Linear) for step in self.network.steps)
         for step in self.network.steps:
             if isinstance(step, Linear):
                 self.layers[step.expr] = self.integers(step)
@@ -106,6 +108,8 @@ class _Sweep:
             for value in {read for read in step.inputs if readers[read] is step}:
                 self.spool.drop((self.number[value], False))
                 self.spool.drop((self.number[value], True))
+            if isinstance(step, Linear):
+                done(len(self.layers), count)
         return Swept(self.simulator, self.layers, self.sqnr_db, self.histograms, self.comparison())
 
     def comparison(self) -> Comparison | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Techniques:
         """Whether the layers are gone through once more, with the pictures."""
         return self.compensate or self.correct_bias
 
+    @property
+    def switched_on(self) -> tuple[str, ...]:
+        """Names of the switches that are on."""
+        return tuple(each.name for each in fields(self) if getattr(self, each.name) is True)
+
 
 PLAIN = Techniques(
     equalize=False,
@@ -39,6 +44,15 @@ PLAIN = Techniques(
     compensate=False,
     correct_bias=False,
 )
+
+TITLES = {
+    "equalize": "equalization across layers",
+    "narrow_ranges": "narrowed ranges",
+    "share_sums": "scales shared by sums",
+    "compensate": "error-compensated rounding",
+    "correct_bias": "bias correction",
+}
+"""For people: each switch as docs/quantization.md calls it."""
 
 DATA_FREE = Techniques(narrow_ranges=False, headroom=1.5)
 """All of them, for inputs that are made up: real ones reach further."""

@@ -1,9 +1,6 @@
-"use strict";
-
 const LANES = ["layers", ...DATA.engines];
 const LEFT = 64, TOP = 8, LANE = 40, BAR = 30;
 const canvas = document.getElementById("timeline");
-const tip = document.getElementById("tip");
 const view = { start: 0, end: Math.max(DATA.cycles, 1) };
 let chosen = -1;
 
@@ -279,27 +276,6 @@ function fillHead() {
     row.append(head);
   });
 }
-
-// --- tips
-
-function showTip(event, text) {
-  tip.textContent = text;
-  tip.hidden = false;
-  const box = tip.getBoundingClientRect();
-  tip.style.left = `${Math.min(event.clientX + 14, window.innerWidth - box.width - 8)}px`;
-  tip.style.top = `${Math.min(event.clientY + 14, window.innerHeight - box.height - 8)}px`;
-}
-
-function hideTip() {
-  tip.hidden = true;
-}
-
-document.addEventListener("pointermove", (event) => {
-  if (event.target === canvas) return;
-  const owner = event.target.closest("[data-tip]");
-  if (owner) showTip(event, owner.dataset.tip);
-  else hideTip();
-});
 
 if (DATA.gap) {
   document.getElementById("gap").textContent =

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from zebra.errors import InputError
 from zebra.isa.insns import Engine
 from zebra.runtime.cycle import Spent
 from zebra.runtime.limits import WORDS
@@ -17,6 +16,7 @@ from zebra.runtime.profile import LayerProfile, RegionProfile
 from zebra.runtime.report.bars import bars
 from zebra.runtime.report.memory_map import memory_map
 from zebra.runtime.report.roofline import roofline
+from zebra.runtime.report.skeleton import fill, shared, tiles_of, write_whole
 from zebra.runtime.report.slices import NO_LAYER, merged_slices
 from zebra.runtime.report.svg import COLOURS, seconds, short
 
@@ -26,18 +26,18 @@ SLICES = 40_000
 
 def write_page(profile: Profile, path: str | os.PathLike[str], title: str) -> None:
     """Write the page; InputError if ``path`` cannot be written."""
-    try:
-        Path(path).write_text(page(profile, title), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: the page cannot be written ({error.strerror})") from None
+    write_whole(path, page(profile, title), "page")
 
 
 def page(profile: Profile, title: str) -> str:
     """The HTML document."""
-    here = Path(__file__)
-    fields = {
+    return fill(Path(__file__).with_name("page.html"), _fields(profile, title))
+
+
+def _fields(profile: Profile, title: str) -> dict[str, str]:
+    return {
         "TITLE": escape(title),
-        "STYLE": here.with_name("page.css").read_text(encoding="utf-8"),
+        "STYLE": shared("page.css"),
         "SUBTITLE": escape(_subtitle(profile)),
         "VERDICT": escape(profile.verdict()),
         "TILES": _tiles(profile),
@@ -46,13 +46,8 @@ def page(profile: Profile, title: str) -> str:
         "LIMITS": _limits(),
         "MEMORY": "".join(_memory(region) for region in profile.regions),
         "DATA": json.dumps(_data(profile), separators=(",", ":")).replace("</", "<\\/"),
-        "SCRIPT": here.with_name("page.js").read_text(encoding="utf-8"),
+        "SCRIPT": shared("tips.js") + shared("page.js"),
     }
-    text = here.with_name("page.html").read_text(encoding="utf-8")
-    # Split at the marks, so that a field whose text looks like a mark stays as it is.
-    pieces = text.split("%%")
-    pieces[1::2] = [fields[name] for name in pieces[1::2]]
-    return "".join(pieces)
 
 
 def _subtitle(profile: Profile) -> str:
@@ -67,23 +62,20 @@ def _subtitle(profile: Profile) -> str:
 
 def _tiles(profile: Profile) -> str:
     host = "not measured" if profile.host_seconds is None else seconds(profile.host_seconds)
-    tiles = {
-        "on the accelerator": (seconds(profile.seconds), f"{profile.cycles:,} cycles"),
-        "MAC utilization": (
-            f"{profile.mac_utilization:.1%}",
-            f"{profile.bound:.1%} if every layer ran at its roofline",
-        ),
-        "multiply-accumulates": (short(profile.macs), "of the network's own layers"),
-        "DRAM traffic": (
-            short(profile.dram_bytes, "B"),
-            f"at least {short(profile.dram_bytes_min, 'B')}",
-        ),
-        "on this CPU": (host, "host part of a run"),
-    }
-    return "".join(
-        f"<div><span>{escape(name)}</span><strong>{escape(value)}</strong>"
-        f"<small>{escape(note)}</small></div>"
-        for name, (value, note) in tiles.items()
+    return tiles_of(
+        {
+            "on the accelerator": (seconds(profile.seconds), f"{profile.cycles:,} cycles"),
+            "MAC utilization": (
+                f"{profile.mac_utilization:.1%}",
+                f"{profile.bound:.1%} if every layer ran at its roofline",
+            ),
+            "multiply-accumulates": (short(profile.macs), "of the network's own layers"),
+            "DRAM traffic": (
+                short(profile.dram_bytes, "B"),
+                f"at least {short(profile.dram_bytes_min, 'B')}",
+            ),
+            "on this CPU": (host, "host part of a run"),
+        }
     )
 
 
