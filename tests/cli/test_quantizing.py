@@ -33,7 +33,7 @@ def save(
         nodes,
         "net",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "k"])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     opsets = [helper.make_opsetid("", 17)]
@@ -136,7 +136,7 @@ def test_the_terminal_says_it_in_80_columns(model: Path, tmp_path: Path, capsys:
     printed = capsys.readouterr().out
     assert printed.startswith("good: output SQNR ")
     assert f"ranges from 8 of 10 inputs in {inputs}, 2 held out" in printed
-    assert "equalization across layers, scales shared by sums" in printed
+    assert "equalization across layers, narrowed ranges, scales shared by sums" in printed
     table = printed[printed.index("Lowest SQNR") :].splitlines()
     assert max(map(len, table)) <= 80
     assert any("…" in line and "ends/in/first/Conv" in line for line in table)
@@ -227,6 +227,7 @@ def test_files_have_the_ablation_and_what_is_printed(
         "without",
         "nothing",
         "equalization across layers",
+        "narrowed ranges",
         "scales shared by sums",
         "error-compensated rounding",
         "bias correction",
