@@ -84,6 +84,12 @@ def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(["run", "m", "-i", "a", "--shape", "x"], "--shape x: give", id="shape"),
         pytest.param(["compile", "m", "-o", "net"], "must end in .so or .tar", id="suffix"),
         pytest.param(["compile", "m", "-o", "no/net.so"], "no does not exist", id="folder"),
+        pytest.param(
+            ["quantize", "m", "--report", "a.pdf"], "must end in .html or .json", id="report"
+        ),
+        pytest.param(
+            ["quantize", "m", "--report", "no/a.html"], "no does not exist", id="report-folder"
+        ),
         pytest.param(["config", "show", "nope"], "no configuration is called nope", id="show"),
     ],
 )
@@ -109,7 +115,17 @@ def test_no_command_shows_the_help(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["compile"], ["inspect"], ["disasm"], ["doctor"], ["config", "show"]]
+    "command",
+    [
+        [],
+        ["run"],
+        ["compile"],
+        ["inspect"],
+        ["quantize"],
+        ["disasm"],
+        ["doctor"],
+        ["config", "show"],
+    ],
 )
 def test_every_command_has_help(command: list[str], capsys: Capture) -> None:
     assert main([*command, "--help"]) == 0

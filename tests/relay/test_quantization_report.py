@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from tests.support.quantizing import Weights, module, pictures
 from tvm import relay
 
 from zebra.errors import ZebraWarning
-from zebra.relay.quantizer import PLAIN, QuantizationReport, Techniques, quantize
+from zebra.relay.quantizer import PLAIN, TITLES, QuantizationReport, Techniques, quantize
 from zebra.relay.quantizer.report import compare
 
 
@@ -68,6 +71,25 @@ def test_held_out_batches_do_not_shape_the_network() -> None:
     one = quantize(network(), calibration=inputs)
     other = quantize(network(), calibration=[*inputs[:4], inputs[0]])
     assert tvm.ir.structural_equal(one, other)
+
+
+def test_progress_counts_batches_and_layers() -> None:
+    mod = network()
+    heard: list[tuple[str, int, int]] = []
+    quantize(mod, calibration=pictures(mod, 5), progress=lambda *told: heard.append(told))
+    phases = [list(of) for _, of in groupby(heard, key=itemgetter(0))]
+    assert [phase[0][0] for phase in phases] == ["ranges", "narrowing ranges", "layers"]
+    assert phases[0] == [("ranges", number, 4) for number in range(1, 5)]
+    assert phases[1][-1][1] == phases[1][-1][2] > 0
+    assert phases[2] == [("layers", 1, 2), ("layers", 2, 2)]
+
+
+def test_every_switch_has_a_title_and_can_be_ablated() -> None:
+    switches = [each.name for each in fields(Techniques) if each.type == "bool"]
+    assert list(TITLES) == switches
+    assert Techniques().switched_on == tuple(switches)
+    assert Techniques(share_sums=False).switched_on == (*switches[:2], *switches[3:])
+    assert PLAIN.switched_on == ()
 
 
 def test_agreement_is_the_share_of_equal_top_classes() -> None:

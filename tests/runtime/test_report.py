@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from collections import defaultdict
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -22,6 +23,7 @@ from zebra.isa.fields import WORD_BYTES
 from zebra.runtime.network import Profile
 from zebra.runtime.profile import profile_region
 from zebra.runtime.report import write_page, write_trace
+from zebra.runtime.report.skeleton import write_whole
 from zebra.runtime.report.slices import instruction_slices, merged_slices
 
 
@@ -145,6 +147,22 @@ def test_merging_ends_with_one_slice_a_layer(profile: Profile) -> None:
     assert len(few) == len({(piece.engine, piece.layer) for piece in few})
     single = [place for place, row in enumerate(region.rows) if row in region.layers]
     assert {piece.layer for piece in few} == set(single)
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    place = tmp_path / "page.html"
+    place.write_text("the old one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"page.html: the page cannot be written \(File too"):
+            write_whole(place, "x" * 200, "page")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert place.read_text() == "the old one"
+    assert list(tmp_path.iterdir()) == [place]
+    write_whole(place, "x" * 200, "page")
+    assert place.read_text() == "x" * 200
 
 
 @pytest.mark.parametrize("write", [write_page, write_trace])

@@ -41,8 +41,8 @@ def quantize_model(
         bool,
         typer.Option(
             "--ablation",
-            help="Also quantize without each technique in turn, to see what it buys; takes "
-            "about as many times as long as there are techniques (4), and once more.",
+            help="Also quantize without each technique, one at a time, to see what it buys. "
+            "Takes about as many times longer as there are techniques.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -92,7 +92,7 @@ def quantize_model(
         "ablation": [asdict(each) for each in ablations],
     }
     for path in report or ():
-        _write(path, found, ablations, document, f"{model.name} for {chosen}; {source}")
+        _write(path, found, ablations, document, f"int8 for {chosen}; {source}")
     if as_json:
         print_json(document)
     else:

@@ -99,7 +99,8 @@ def _quantize(mod: tvm.IRModule, options: Options) -> tvm.IRModule:
     network, how = recognize(mod), options.techniques
     groups = value_groups(network, read_ranges(mod), how.share_sums)
     if how.narrow_ranges:
-        groups = narrowed(network, groups, options.batches)
+        tried = partial(options.progress, "narrowing ranges")
+        groups = narrowed(network, groups, options.batches, tried)
     params = assign_qparams(groups)
     bits = multiplier_bits(options.config.mult_width)
     if not params or not (how.sweep or options.batches.held_out):

@@ -8,7 +8,7 @@ range with the least is taken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -34,27 +34,33 @@ PARTS = (1.0, 0.8, 0.65, 0.5, 0.4, 0.3, 0.2)
 """Of the full range, the larger first: of equals it is taken."""
 
 Trial = tuple[ValueGroup, float]
+Done = Callable[[int, int], None]
 
 
 def narrowed(
-    network: Network, groups: Sequence[ValueGroup], batches: Iterable[Batch]
+    network: Network,
+    groups: Sequence[ValueGroup],
+    batches: Iterable[Batch],
+    done: Done = lambda *_: None,
 ) -> list[ValueGroup]:
-    """``groups``, some with smaller ranges."""
+    """``groups``, some with smaller ranges. ``done`` gets k, n after trial k of n."""
     simulator, shown = Simulator(network, {}, {}), list(islice(batches, TRIED))
     computed = {step.expr for step in network.steps if in_int8(step)}
     movable = [group for group in groups if computed.issuperset(group.values)]
-    alone = _noise(simulator, [(group, 1.0) for group in movable], shown[:SCREENED])
+    alone = _noise(simulator, [(group, 1.0) for group in movable], shown[:SCREENED], done)
     loud = [group for group, own in zip(movable, alone) if own > SHARE * alone.sum()]
-    noise = _noise(simulator, [(group, part) for group in loud for part in PARTS], shown)
+    noise = _noise(simulator, [(group, part) for group in loud for part in PARTS], shown, done)
     chosen = noise.reshape(len(loud), len(PARTS)).argmin(axis=1)
     parts = {group: PARTS[place] for group, place in zip(loud, chosen)}
     return [replace(group, range=_part(group, parts.get(group, 1.0))) for group in groups]
 
 
-def _noise(simulator: Simulator, trials: Sequence[Trial], batches: Iterable[Batch]) -> FloatArray:
+def _noise(
+    simulator: Simulator, trials: Sequence[Trial], batches: Sequence[Batch], done: Done
+) -> FloatArray:
     """For each trial, the output's squared error with only that group rounded in that part."""
     total, last = np.zeros(len(trials)), simulator.number[simulator.network.result]
-    for batch in batches:
+    for number, batch in enumerate(batches):
         known = simulator.run(batch, ())
 
         def one(trial: Trial, batch: Batch = batch, known: Sequence[Any] = known) -> float:
@@ -62,7 +68,9 @@ def _noise(simulator: Simulator, trials: Sequence[Trial], batches: Iterable[Batc
             rounding = dict.fromkeys(trial[0].values, params)
             return energy(simulator.run(batch, (), known, rounding)[last], known[last])
 
-        total += list(in_order(one, trials))
+        for place, noise in enumerate(in_order(one, trials)):
+            total[place] += noise
+            done(number * len(trials) + place + 1, len(trials) * len(batches))
     return total
 
 

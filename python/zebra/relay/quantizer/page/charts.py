@@ -63,8 +63,7 @@ def chart(values: Sequence[ValueReport]) -> str:
             )
         )
     parts.append(_line(up(0), "zero"))
-    for limit, colour in ((GOOD_SQNR_DB, GOOD), (POOR_SQNR_DB, POOR)):
-        parts.append(_line(up(limit), "limit", colour))
+    parts += [_line(up(limit), "limit") for limit in (GOOD_SQNR_DB, POOR_SQNR_DB)]
     return picture(WIDTH, HEIGHT, parts, "SQNR along the network")
 
 
@@ -97,6 +96,5 @@ def decibels(value: float | None) -> str:
     return f"{value:.1f} dB" if math.isfinite(value) else ("exact" if value > 0 else "all lost")
 
 
-def _line(y: float, kind: str, stroke: str = "") -> str:
-    fields = {"stroke": stroke} if stroke else {}
-    return element("line", x1=LEFT, y1=y, x2=WIDTH - RIGHT, y2=y, class_=kind, **fields)
+def _line(y: float, kind: str) -> str:
+    return element("line", x1=LEFT, y1=y, x2=WIDTH - RIGHT, y2=y, class_=kind)

@@ -103,8 +103,8 @@ def _techniques(report: QuantizationReport, ablations: Sequence[Ablation]) -> st
         for line in ablation_lines(full, ablations)
     )
     return (
-        f"{text}<p>What the held-out inputs lose without each of them alone; a positive change "
-        "says that the network is better without.</p>"
+        f"{text}<p>The network quantized without one of them at a time, on the held-out inputs; "
+        "where a change is positive, it is better without.</p>"
         f'<table class="narrow"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
 
