@@ -98,3 +98,13 @@ def test_agreement_is_the_share_of_equal_top_classes() -> None:
     assert found is not None
     assert found.agreement == 0.75
     assert found.poor
+
+
+def test_one_input_that_differs_is_no_reason_to_warn_but_two_of_few_are() -> None:
+    real = [np.eye(10, dtype=np.float32)[[0]]] * 10
+    other = real[0] + np.eye(10, dtype=np.float32)[[1]] * 1.01
+    for wrong, poor in ((0, False), (1, False), (2, True)):
+        found = compare(real, [other] * wrong + real[wrong:])
+        assert found is not None
+        assert found.differ == wrong
+        assert (found.agreement, found.poor) == (1 - wrong / 10, poor or found.sqnr_db < 10)

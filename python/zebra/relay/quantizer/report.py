@@ -47,23 +47,26 @@ class ValueReport:
 class Comparison:
     """The float network beside the quantized one on ``batches`` held-out batches.
 
-    ``agreement``: share of equal top-1, None where the output is no vector of classes.
-    ``sqnr_db``: infinite where the outputs are equal.
+    ``agreement``: share of equal top-1, None where the output is no vector of classes;
+    ``differ``: how many are not equal. ``sqnr_db``: infinite where the outputs are equal.
     """
 
     batches: int
     sqnr_db: float
     agreement: float | None
+    differ: int = 0
 
     @property
     def poor(self) -> bool:
-        """Whether the user must be warned."""
-        return not self._reaches(POOR_AGREEMENT, POOR_SQNR_DB)
+        """Whether the user must be warned: one input of few that differs says too little."""
+        agrees = self.agreement is None or self.agreement >= POOR_AGREEMENT or self.differ <= 1
+        return not agrees or self.sqnr_db < POOR_SQNR_DB
 
     @property
     def good(self) -> bool:
         """Whether nothing needs to be looked at."""
-        return self._reaches(GOOD_AGREEMENT, GOOD_SQNR_DB)
+        agrees = self.agreement is None or self.agreement >= GOOD_AGREEMENT
+        return agrees and self.sqnr_db >= GOOD_SQNR_DB
 
     @property
     def score(self) -> float:
@@ -77,10 +80,6 @@ class Comparison:
             numbers += f", top-1 agreement {self.agreement:.1%}"
         count = f"{self.batches} held-out {'batch' if self.batches == 1 else 'batches'}"
         return f"{numbers} with the float network on {count}"
-
-    def _reaches(self, agreement: float, sqnr_db: float) -> bool:
-        agrees = self.agreement is None or self.agreement >= agreement
-        return agrees and self.sqnr_db >= sqnr_db
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,10 @@ def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:
     sqnr = float("inf") if error == 0.0 else -float("inf")
     if error > 0.0 and power > 0.0:
         sqnr = float(10 * np.log10(power / error))
-    agreement = None
+    agreement, differ = None, 0
     if all(isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 for x in real):
-        same = [x.argmax(axis=1) == z.argmax(axis=1) for x, z in zip(real, quantized)]
-        agreement = float(np.mean(np.concatenate(same)))
-    return Comparison(len(real), sqnr, agreement)
+        same = np.concatenate(
+            [x.argmax(axis=1) == z.argmax(axis=1) for x, z in zip(real, quantized)]
+        )
+        agreement, differ = float(same.mean()), int((~same).sum())
+    return Comparison(len(real), sqnr, agreement, differ)
