@@ -243,10 +243,24 @@ def test_ablation_needs_held_out_inputs(
     assert "give a --calibration folder of at least 5 files" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always::zebra.errors.ZebraWarning")
+def test_inputs_left_out_are_counted_and_not_compared_with(
+    model: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    inputs = folder(tmp_path, 5)
+    np.save(inputs / "001.npy", 1e4 * arrays(1, (1, 3, 12, 12))[0])
+    assert main(words(model, "--calibration", inputs)) == 0
+    printed = capsys.readouterr()
+    assert f"ranges from 4 of 5 inputs in {inputs}, 0 held out, 1 left out" in printed.out
+    assert "calibration batch 1: input x reaches" in printed.err
+    assert main(words(model, "--calibration", inputs, "--ablation")) == 2
+    assert "at least 5 files that are not left out" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_one_sentence(model: Path, tmp_path: Path, capsys: Capture) -> None:
     page = tmp_path / "page.html"
     page.symlink_to("/dev/full")
-    assert main(words(model, "--calibration", folder(tmp_path, 1), "--report", page)) == 2
+    assert main(words(model, "--calibration", folder(tmp_path, 2), "--report", page)) == 2
     sentence = capsys.readouterr().err.splitlines()[-1]
     assert sentence == f"zebra: {page}: the page cannot be written (No space left on device)"
 

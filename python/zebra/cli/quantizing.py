@@ -28,6 +28,10 @@ NAME = 52
 """Characters of a value's name in the terminal; its end tells more than its start."""
 MEASURABLE = 5
 """Inputs of which one is held out."""
+TOO_FEW = (
+    "--ablation compares on held-out inputs; give a --calibration folder of at least "
+    f"{MEASURABLE} files"
+)
 STYLES = {"good": "green", "look at it": "yellow", "poor": "red", "not measured": "dim"}
 
 
@@ -74,16 +78,13 @@ def quantize_model(
         )
     batches = pipeline.read_calibration(calibration, network, pipeline.preprocessing_of(network))
     if ablation and (batches is None or len(batches) < MEASURABLE):
-        raise UsageError(
-            "--ablation compares on held-out inputs; give a --calibration folder of at least "
-            f"{MEASURABLE} files"
-        )
+        raise UsageError(TOO_FEW)
     with warnings.catch_warnings():
         # The verdict says it.
         warnings.filterwarnings("ignore", "quantization is poor", ZebraWarning)
         found = _quantize(network, chosen, batches)
         ablations = _ablate(network, chosen, batches, found) if ablation else []
-    source = _source(calibration, found)
+    source = _source(batches, calibration, found)
     document = {
         "model": model,
         "target": chosen,
@@ -127,9 +128,13 @@ def _ablate(
 ) -> list[Ablation]:
     from zebra.relay.quantizer import Ablation
 
+    if full.comparison is None:
+        raise UsageError(f"{TOO_FEW} that are not left out")
     found: list[Ablation] = []
     names = full.techniques.switched_on
-    with phases("Ablation") as tell:
+    with phases("Ablation") as tell, warnings.catch_warnings():
+        # The whole run gave them.
+        warnings.simplefilter("ignore", ZebraWarning)
         for number, name in enumerate(names, 1):
             fewer = replace(full.techniques, **{name: False})
             less = pipeline.quantization(
@@ -146,13 +151,17 @@ def _part(tell: pipeline.Tell, where: str) -> pipeline.Tell:
     return lambda phase, done, total: tell(f"{where}, {phase}", done, total)
 
 
-def _source(calibration: Path | None, found: QuantizationReport) -> str:
+def _source(
+    batches: pipeline.Inputs | None, calibration: Path | None, found: QuantizationReport
+) -> str:
     """Where the ranges come from, for people."""
     used = found.calibration_batches
-    held = 0 if found.comparison is None else found.comparison.batches
-    if calibration is None:
+    if batches is None:
         return f"ranges from {used} inputs that were made up"
-    return f"ranges from {used} of {used + held} inputs in {calibration}, {held} held out"
+    held = 0 if found.comparison is None else found.comparison.batches
+    text = f"ranges from {used} of {len(batches)} inputs in {calibration}, {held} held out"
+    spoilt = len(batches) - used - held
+    return f"{text}, {spoilt} left out" if spoilt else text
 
 
 def _write(
