@@ -14,7 +14,7 @@ from tests.support.quantizing import Weights, module, pictures
 from tvm import relay
 
 from zebra.errors import ZebraWarning
-from zebra.relay.quantizer import PLAIN, TITLES, QuantizationReport, Techniques, quantize
+from zebra.relay.quantizer import PLAIN, TITLES, Ablation, QuantizationReport, Techniques, quantize
 from zebra.relay.quantizer.report import compare
 
 
@@ -82,6 +82,16 @@ def test_progress_counts_batches_and_layers() -> None:
     assert phases[0] == [("ranges", number, 4) for number in range(1, 5)]
     assert phases[1][-1][1] == phases[1][-1][2] > 0
     assert phases[2] == [("layers", 1, 2), ("layers", 2, 2)]
+
+
+def test_an_exact_network_has_no_number_that_json_lacks() -> None:
+    real = [np.ones((1, 4), np.float32)]
+    found = compare(real, real)
+    assert found is not None
+    report = QuantizationReport(PLAIN, 4, (), found)
+    expected = {"batches": 1, "sqnr_db": None, "agreement": 1.0, "differ": 0}
+    assert report.to_dict()["comparison"] == expected
+    assert Ablation("equalize", found).to_dict() == {"technique": "equalize", "without": expected}
 
 
 def test_every_switch_has_a_title_and_can_be_ablated() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,7 +90,7 @@ def quantize_model(
         "target": chosen,
         "calibration": calibration,
         **found.to_dict(),
-        "ablation": [asdict(each) for each in ablations],
+        "ablation": [each.to_dict() for each in ablations],
     }
     for path in report or ():
         _write(path, found, ablations, document, f"int8 for {chosen}; {source}")

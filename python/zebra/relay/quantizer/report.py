@@ -73,6 +73,10 @@ class Comparison:
         """1 if nothing is lost: agreement, or 1 - noise / power where there are no classes."""
         return 1.0 - 10 ** (-self.sqnr_db / 10) if self.agreement is None else self.agreement
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; an infinite SQNR is None."""
+        return asdict(self) | ({"sqnr_db": None} if np.isinf(self.sqnr_db) else {})
+
     def describe(self) -> str:
         """For people: the numbers."""
         numbers = f"output SQNR {self.sqnr_db:.1f} dB"
@@ -111,10 +115,8 @@ class QuantizationReport:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; an infinite SQNR is None."""
-        fields = asdict(self)
-        if self.comparison is not None and np.isinf(self.comparison.sqnr_db):
-            fields["comparison"]["sqnr_db"] = None
-        return {"verdict": self.verdict(), **fields}
+        found = None if self.comparison is None else self.comparison.to_dict()
+        return {"verdict": self.verdict(), **asdict(self), "comparison": found}
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,10 @@ class Ablation:
     def title(self) -> str:
         """For people: the technique's name."""
         return TITLES[self.technique]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {"technique": self.technique, "without": self.without.to_dict()}
 
 
 def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:
