@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from zebra.relay.quantizer.assign import ValueGroup
 from zebra.relay.quantizer.forward import in_order
+from zebra.relay.quantizer.report import energy
 from zebra.relay.quantizer.rewriting import FloatArray
 from zebra.relay.quantizer.scales import choose_qparams
-from zebra.relay.quantizer.sensitivity import energy
 from zebra.relay.quantizer.simulate import Simulator, in_int8
 from zebra.relay.quantizer.steps import Network
 

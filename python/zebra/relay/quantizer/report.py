@@ -140,12 +140,8 @@ def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:
     """Outputs (arrays or tuples of them) of the two networks, by held-out batch."""
     if not real:
         return None
-    power = error = 0.0
-    for x, z in zip(real, quantized):
-        for a, b in zip(*(v if isinstance(v, tuple) else (v,) for v in (x, z))):
-            a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-            power += float(np.square(a).sum())
-            error += float(np.square(b - a).sum())
+    power = sum(map(energy, real))
+    error = sum(map(energy, quantized, real))
     sqnr = float("inf") if error == 0.0 else -float("inf")
     if error > 0.0 and power > 0.0:
         sqnr = float(10 * np.log10(power / error))
@@ -156,3 +152,14 @@ def compare(real: Sequence[Any], quantized: Sequence[Any]) -> Comparison | None:
         )
         agreement, differ = float(same.mean()), int((~same).sum())
     return Comparison(len(real), sqnr, agreement, differ)
+
+
+def energy(value: Any, other: Any = None) -> float:
+    """Summed squares of an array (or of a tuple of them), or of its difference to another."""
+    parts = value if isinstance(value, tuple) else (value,)
+    others = other if isinstance(other, tuple) else (other,) * len(parts)
+    total = 0.0
+    for part, against in zip(parts, others, strict=True):
+        off = np.asarray(part, np.float64)
+        total += float(np.square(off if against is None else off - against).sum())
+    return total

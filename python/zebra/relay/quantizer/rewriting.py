@@ -85,8 +85,10 @@ def rebuild(node: Expr, args: Sequence[Expr]) -> Expr:
     return relay.TupleGetItem(args[0], node.index)
 
 
-def rebuilt(expr: Expr, new: Mapping[Expr, Expr]) -> Expr:
-    """``expr`` with the expressions in ``new`` replaced."""
+def rebuilt(
+    expr: Expr, new: Mapping[Expr, Expr], leaf: Callable[[Expr], Expr] = lambda node: node
+) -> Expr:
+    """``expr`` with those in ``new`` replaced, and others that have no operands by ``leaf``."""
     known = dict(new)
     stack = [expr]
     while stack:
@@ -97,7 +99,8 @@ def rebuilt(expr: Expr, new: Mapping[Expr, Expr]) -> Expr:
         elif pending:
             stack.extend(pending)
         else:
-            known[stack.pop()] = rebuild(node, [known[child] for child in children(node)])
+            operands = [known[child] for child in children(node)]
+            known[stack.pop()] = rebuild(node, operands) if operands else leaf(node)
     return known[expr]
 
 

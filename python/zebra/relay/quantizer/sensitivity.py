@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zebra.relay.quantizer.forward import in_order
+from zebra.relay.quantizer.report import energy
 from zebra.relay.quantizer.rewriting import Expr
 from zebra.relay.quantizer.simulate import Simulator
 from zebra.relay.quantizer.steps import Linear
@@ -34,14 +35,3 @@ def sensitivity(simulator: Simulator, batches: Iterable[Mapping[str, Array]]) ->
 
         noise += list(in_order(alone, layers))
     return dict(zip(layers, (noise / max(power, 1e-300)).tolist(), strict=True))
-
-
-def energy(value: Any, other: Any = None) -> float:
-    """Summed squares of an array (or of a tuple of them), or of its difference to another."""
-    parts = value if isinstance(value, tuple) else (value,)
-    others = other if isinstance(other, tuple) else (other,) * len(parts)
-    total = 0.0
-    for part, against in zip(parts, others, strict=True):
-        off = np.asarray(part, np.float64)
-        total += float(np.square(off if against is None else off - against).sum())
-    return total

@@ -220,9 +220,9 @@ def _matching(first: First, made: Sequence[Array], moments: Moments) -> Level:
     middle = np.linalg.lstsq(np.stack(columns, axis=1), first.mean - at_zero, rcond=1e-3)[0]
     unit_level = Level(np.ones(1), -np.full(1, MIDDLE))
     _, variance = moments([_levelled(one, unit_level, first.axis) for one in made])
-    live = (variance > 0.0) & (first.variance > 0.0)  # type: ignore[operator]
+    assert first.variance is not None
+    live = (variance > 0.0) & (first.variance > 0.0)
     if not live.any():
         return NORMALISED
-    assert first.variance is not None
     gain = np.exp(0.5 * float(np.median(np.log(first.variance[live] / variance[live]))))
     return Level(np.full(1, gain), middle - gain * MIDDLE)

@@ -12,8 +12,7 @@ from tvm import relay
 from zebra.relay.quantizer.rewriting import (
     Expr,
     FloatArray,
-    children,
-    rebuild,
+    rebuilt,
     value_of,
 )
 from zebra.relay.quantizer.running import FloatRunner
@@ -54,23 +53,12 @@ def chain_tables(chains: Sequence[Chain], params: Mapping[Expr, QParams]) -> dic
 
 def _on_vector(chain: Chain, variable: Expr) -> Expr:
     """The chain's function applied to ``variable`` (float32 [256]) in place of its input."""
-    new: dict[Expr, Expr] = {chain.inputs[0]: variable}
-    stack = [chain.expr]
-    while stack:
-        node = stack[-1]
-        pending = [child for child in children(node) if child not in new]
-        if node in new:
-            stack.pop()
-        elif pending:
-            stack.extend(pending)
-        else:
-            constant = value_of(node)
-            new[stack.pop()] = (
-                rebuild(node, [new[child] for child in children(node)])
-                if constant is None
-                else relay.const(constant.reshape(()))
-            )
-    return new[chain.expr]
+
+    def scalar(node: Expr) -> Expr:
+        constant = value_of(node)
+        return node if constant is None else relay.const(constant.reshape(()))
+
+    return rebuilt(chain.expr, {chain.inputs[0]: variable}, scalar)
 
 
 def _defined(output: FloatArray) -> FloatArray:

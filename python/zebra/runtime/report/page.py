@@ -16,7 +16,7 @@ from zebra.runtime.profile import LayerProfile, RegionProfile
 from zebra.runtime.report.bars import bars
 from zebra.runtime.report.memory_map import memory_map
 from zebra.runtime.report.roofline import roofline
-from zebra.runtime.report.skeleton import fill, shared, tiles_of, write_whole
+from zebra.runtime.report.skeleton import document, shared, tiles_of, write_whole
 from zebra.runtime.report.slices import NO_LAYER, merged_slices
 from zebra.runtime.report.svg import COLOURS, seconds, short
 
@@ -31,11 +31,14 @@ def write_page(profile: Profile, path: str | os.PathLike[str], title: str) -> No
 
 def page(profile: Profile, title: str) -> str:
     """The HTML document."""
-    return fill(Path(__file__).with_name("page.html"), _fields(profile, title))
+    return document(Path(__file__).with_name("page.html"), _fields(profile, title))
 
 
 def _fields(profile: Profile, title: str) -> dict[str, str]:
+    data = json.dumps(_data(profile), separators=(",", ":")).replace("</", "<\\/")
     return {
+        "KIND": "profile",
+        "GRADE": "",
         "TITLE": escape(title),
         "STYLE": shared("page.css"),
         "SUBTITLE": escape(_subtitle(profile)),
@@ -45,8 +48,7 @@ def _fields(profile: Profile, title: str) -> dict[str, str]:
         "ROOFLINE": roofline(profile),
         "LIMITS": _limits(),
         "MEMORY": "".join(_memory(region) for region in profile.regions),
-        "DATA": json.dumps(_data(profile), separators=(",", ":")).replace("</", "<\\/"),
-        "SCRIPT": shared("tips.js") + shared("page.js"),
+        "SCRIPT": f"const DATA = {data};\n" + shared("tips.js") + shared("page.js"),
     }
 
 

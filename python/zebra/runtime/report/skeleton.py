@@ -16,6 +16,12 @@ def shared(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
+def document(body: Path, fields: Mapping[str, str]) -> str:
+    """The page with the template ``body`` in skeleton.html; ``fields`` are those of both."""
+    skeleton = Path(__file__).with_name("skeleton.html")
+    return fill(skeleton, {**fields, "BODY": fill(body, fields)})
+
+
 def fill(template: Path, fields: Mapping[str, str]) -> str:
     """The text of ``template`` with every %%NAME%% replaced by its field."""
     # Split at the marks, so that a field whose text looks like a mark stays as it is.

@@ -18,7 +18,7 @@ from zebra.relay.quantizer.page.charts import (
 )
 from zebra.relay.quantizer.report import Ablation, Comparison, QuantizationReport, ValueReport
 from zebra.relay.quantizer.techniques import TITLES
-from zebra.runtime.report.skeleton import fill, shared, tiles_of, write_whole
+from zebra.runtime.report.skeleton import document, shared, tiles_of, write_whole
 
 HEADS = ("#", "value", "operator", "low", "high", "SQNR", "levels")
 
@@ -40,6 +40,7 @@ def page(
     """The HTML document."""
     here = Path(__file__)
     fields = {
+        "KIND": "quantization",
         "TITLE": escape(title),
         "STYLE": shared("page.css") + here.with_name("page.css").read_text(encoding="utf-8"),
         "SUBTITLE": escape(subtitle),
@@ -53,7 +54,7 @@ def page(
         "ROWS": "".join(_row(place, value) for place, value in enumerate(report.values, 1)),
         "SCRIPT": shared("tips.js") + here.with_name("page.js").read_text(encoding="utf-8"),
     }
-    return fill(here.with_name("page.html"), fields)
+    return document(here.with_name("page.html"), fields)
 
 
 def _tiles(report: QuantizationReport) -> dict[str, tuple[str, str]]:
